@@ -1,0 +1,183 @@
+// Package wire is the protocol between the daemon and the runner.
+//
+// It is append-only: a field or message kind, once released, keeps its name and meaning, and
+// both sides ignore what they do not know, so that an older runner serves a newer daemon.
+// Messages are JSON objects, one a line, over a unix stream socket.
+//
+// The order of a conversation: the daemon sends Hello; the runner answers Welcome or Refused.
+// After Welcome the runner sends, in order of Seq, every event after Hello.Cursor, then new ones
+// as they happen. The daemon commits events and its cursor in one transaction and then sends Ack.
+package wire
+
+import "time"
+
+// Proto is the newest protocol version this code speaks. Both sides use the lower of the two.
+const Proto = 1
+
+// MaxMessage is the largest message in bytes, newline included, that either side accepts.
+const MaxMessage = 64 << 20
+
+// Message is the envelope; exactly one field is set.
+type Message struct {
+	// From the daemon.
+	Hello *Hello  `json:"hello,omitempty"`
+	Start []Start `json:"start,omitempty"`
+	Stop  []Stop  `json:"stop,omitempty"`
+	Ack   *Ack    `json:"ack,omitempty"`
+	Quit  *Quit   `json:"quit,omitempty"`
+
+	// From the runner.
+	Welcome *Welcome `json:"welcome,omitempty"`
+	Refused *Refused `json:"refused,omitempty"`
+	Events  []Event  `json:"events,omitempty"`
+	Bye     *Bye     `json:"bye,omitempty"`
+}
+
+// Hello opens a conversation.
+type Hello struct {
+	Proto    int    `json:"proto"`
+	Version  string `json:"version"`
+	Registry string `json:"registry"` // identity of the registry, random, made with it
+	Epoch    uint64 `json:"epoch"`    // grows with each start of a daemon on this registry
+	Journal  string `json:"journal"`  // the journal that Cursor counts in; "" when none is known
+	Cursor   uint64 `json:"cursor"`   // Seq of the last event committed
+}
+
+// Welcome accepts the daemon. Where Journal differs from the daemon's, or BootID from the one the
+// daemon last saw, the absence of a run in Runs is no evidence that it never started.
+type Welcome struct {
+	Proto   int    `json:"proto"`
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Journal string `json:"journal"` // random; a new one whenever evidence was lost (journal gone or torn)
+	BootID  string `json:"boot_id"` // /proc/sys/kernel/random/boot_id
+	Acked   uint64 `json:"acked"`   // Seq of the last event any daemon acknowledged
+	LastSeq uint64 `json:"last_seq"`
+	Runs    []Run  `json:"runs,omitempty"` // every run that is alive or whose exit is not acknowledged
+}
+
+// RunState says how far the runner got with a run.
+type RunState string
+
+// States of a run in the runner's journal.
+const (
+	RunIntent  RunState = "intent"  // about to be forked, or forked; unknown which
+	RunStarted RunState = "started" // its process lives, or lived when last seen
+	RunExited  RunState = "exited"  // ended, not yet acknowledged
+)
+
+// Run is one run that the runner knows.
+type Run struct {
+	RunID string   `json:"run_id"`
+	JobID int64    `json:"job_id"`
+	Fence uint64   `json:"fence"`
+	State RunState `json:"state"`
+	PID   int      `json:"pid,omitempty"`
+}
+
+// Refused ends a conversation: the runner closes after it.
+type Refused struct {
+	Code  string `json:"code"` // RefusedEpoch, RefusedProto
+	Error string `json:"error"`
+	Epoch uint64 `json:"epoch,omitempty"` // the highest epoch seen
+}
+
+// Codes of Refused.
+const (
+	RefusedEpoch = "epoch" // an older daemon than the one last served
+	RefusedProto = "proto" // no common protocol version
+)
+
+// Start asks for one run. A RunID that the runner knows already starts nothing: its present state
+// is sent again instead.
+type Start struct {
+	RunID      string   `json:"run_id"`
+	JobID      int64    `json:"job_id"`
+	Fence      uint64   `json:"fence"`
+	Argv       []string `json:"argv"`
+	Env        []string `json:"env"` // whole environment, KEY=VALUE; PATH in it finds Argv[0]
+	Cwd        string   `json:"cwd"`
+	Umask      *uint32  `json:"umask,omitempty"`
+	Stdout     string   `json:"stdout"`           // log file, opened O_APPEND|O_CREATE, 0640
+	Stderr     string   `json:"stderr,omitempty"` // "" = the same open file as Stdout
+	TimeoutMS  int64    `json:"timeout_ms,omitempty"`
+	GraceMS    int64    `json:"grace_ms"`              // between stop signal and KILL
+	StopSignal int      `json:"stop_signal,omitempty"` // 0 = SIGTERM
+}
+
+// Stop asks for the end of a run's whole process tree. A run that ended before the signal keeps
+// its own outcome. A second Stop may shorten the grace or force, never lengthen it.
+type Stop struct {
+	RunID   string `json:"run_id"`
+	Why     string `json:"why"`                // comes back as Event.Why
+	GraceMS *int64 `json:"grace_ms,omitempty"` // instead of the run's own
+	Force   bool   `json:"force,omitempty"`    // KILL at once
+}
+
+// Ack says that every event up to Cursor is committed.
+type Ack struct {
+	Cursor uint64 `json:"cursor"`
+}
+
+// Quit asks the runner to end. It answers Bye and ends when no run is alive; while one is, it
+// answers Bye with Running set and stays.
+type Quit struct{}
+
+// Bye answers Quit.
+type Bye struct {
+	Running int `json:"running"`
+}
+
+// Kind of an event.
+type Kind string
+
+// Kinds of events.
+const (
+	Started Kind = "started"
+	Exited  Kind = "exited"
+)
+
+// Cause says what made a run end.
+type Cause string
+
+// Causes of an end.
+const (
+	CauseExit    Cause = "exit"    // by itself: ExitCode or Signal
+	CauseStop    Cause = "stop"    // after the stop signal was sent
+	CauseTimeout Cause = "timeout" // after the time limit's stop signal was sent
+	CauseSpawn   Cause = "spawn"   // never ran: Error, Errno
+	CauseLost    Cause = "lost"    // its outcome cannot be known: Error
+)
+
+// Event is something that happened to a run. Seq grows by one with each event of a journal.
+type Event struct {
+	Seq   uint64    `json:"seq"`
+	Kind  Kind      `json:"kind"`
+	RunID string    `json:"run_id"`
+	JobID int64     `json:"job_id"`
+	Fence uint64    `json:"fence"`
+	At    time.Time `json:"at"` // when it happened, not when it was seen or sent
+
+	// Of started.
+	PID        int    `json:"pid,omitempty"`
+	StartTicks uint64 `json:"start_ticks,omitempty"` // field 22 of /proc/PID/stat
+
+	// Of exited.
+	Cause    Cause  `json:"cause,omitempty"`
+	Why      string `json:"why,omitempty"`       // of CauseStop: Stop.Why
+	ExitCode *int   `json:"exit_code,omitempty"` // absent when ended by a signal or unknown
+	Signal   int    `json:"signal,omitempty"`
+	Core     bool   `json:"core,omitempty"`
+	Error    string `json:"error,omitempty"`
+	Errno    int    `json:"errno,omitempty"` // of CauseSpawn
+	Usage    *Usage `json:"usage,omitempty"`
+}
+
+// Usage is what a run consumed, its waited-for descendants included (getrusage(2)).
+type Usage struct {
+	CPUUserUS   int64 `json:"cpu_user_us"`
+	CPUSystemUS int64 `json:"cpu_system_us"`
+	MaxRSS      int64 `json:"max_rss"` // bytes; never below what the runner itself had at the fork
+	ReadBytes   int64 `json:"read_bytes"`
+	WriteBytes  int64 `json:"write_bytes"`
+}
