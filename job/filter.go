@@ -1,0 +1,128 @@
+package job
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Range is the job numbers From to To, both included.
+type Range struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
+
+// Filter selects jobs, the same for lists, bulk actions and SQL. Fields that are set must all
+// hold; within a list one is enough. The zero Filter selects every job that is not deleted.
+type Filter struct {
+	IDs    []Range  `json:"ids,omitempty"`
+	Keys   []string `json:"keys,omitempty"` // with IDs: in either
+	Last   bool     `json:"last,omitempty"` // the newest job of those selected otherwise
+	States []State  `json:"states,omitempty"`
+	Queues []string `json:"queues,omitempty"`
+	Types  []string `json:"types,omitempty"`
+	Tags   []string `json:"tags,omitempty"` // every one of them
+	Owner  string   `json:"owner,omitempty"`
+	Name   string   `json:"name,omitempty"` // part of the name or command, case ignored
+
+	// Of a list: newest first unless Oldest; at most Limit (0 = DefaultLimit, up to MaxLimit),
+	// from where Cursor of the page before ended.
+	Oldest bool   `json:"oldest,omitempty"`
+	Limit  int    `json:"limit,omitempty"`
+	Cursor string `json:"cursor,omitempty"`
+}
+
+// Bounds of Filter.Limit.
+const (
+	DefaultLimit = 50
+	MaxLimit     = 1000
+)
+
+// Page is a part of a list.
+type Page struct {
+	Jobs       []*Job `json:"jobs"`
+	NextCursor string `json:"next_cursor,omitempty"` // "" = no more
+}
+
+// Explicit reports whether f names jobs one by one, so that one missing or in a wrong state is an
+// error and is not passed over.
+func (f *Filter) Explicit() bool {
+	return len(f.IDs) > 0 || len(f.Keys) > 0 || f.Last
+}
+
+// Empty reports whether f selects by nothing at all.
+func (f *Filter) Empty() bool {
+	return !f.Explicit() && len(f.States) == 0 && len(f.Queues) == 0 && len(f.Types) == 0 &&
+		len(f.Tags) == 0 && f.Owner == "" && f.Name == ""
+}
+
+// ShowsDeleted reports whether deleted jobs are among those selected: only when asked for, or
+// when named by number.
+func (f *Filter) ShowsDeleted() bool {
+	for _, s := range f.States {
+		if s == Deleted {
+			return true
+		}
+	}
+	return len(f.IDs) > 0
+}
+
+// ParseSelector adds the selector words to f: "7", "3,5-8", "last", "all", or a job's key.
+func ParseSelector(f *Filter, words ...string) error {
+	for _, word := range words {
+		for _, part := range strings.Split(word, ",") {
+			switch {
+			case part == "":
+				return selectorError(word)
+			case part == "all":
+				// Everything: adds no condition.
+			case part == "last":
+				f.Last = true
+			case isRange(part):
+				r, err := parseRange(part)
+				if err != nil {
+					return err
+				}
+				f.IDs = append(f.IDs, r)
+			default:
+				if CheckKey(part) != nil {
+					return selectorError(word)
+				}
+				f.Keys = append(f.Keys, part)
+			}
+		}
+	}
+	return nil
+}
+
+// isRange reports whether s is made of digits, or of digits, a hyphen and digits.
+func isRange(s string) bool {
+	from, to, isPair := strings.Cut(s, "-")
+	return digits(from) && (!isPair || digits(to))
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func parseRange(s string) (Range, error) {
+	a, b, isPair := strings.Cut(s, "-")
+	if !isPair {
+		b = a
+	}
+	from, err1 := strconv.ParseInt(a, 10, 64)
+	to, err2 := strconv.ParseInt(b, 10, 64)
+	if err1 != nil || err2 != nil || from < 1 || to < from {
+		return Range{}, selectorError(s)
+	}
+	return Range{From: from, To: to}, nil
+}
+
+func selectorError(s string) error {
+	return invalid("selector", fmt.Sprintf("bad selector %q", s), `give numbers ("7", "3,5-8"), "last", "all" or a job's key`)
+}

@@ -1,0 +1,194 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Spec describes a job to add. Exactly one of Command and Shell is given.
+type Spec struct {
+	Command []string `json:"command,omitempty"` // program and arguments, run as they are
+	Shell   string   `json:"shell,omitempty"`   // script for /bin/sh -c
+
+	Queue    string          `json:"queue,omitempty"` // "" = default
+	Type     string          `json:"type,omitempty"`  // "" = command or shell
+	Params   json.RawMessage `json:"params,omitempty"`
+	Name     string          `json:"name,omitempty"`
+	Key      string          `json:"key,omitempty"` // unique among the jobs on record
+	Priority *int            `json:"priority,omitempty"`
+	Tags     []string        `json:"tags,omitempty"`
+
+	Cwd   string            `json:"cwd,omitempty"`   // absolute; "" = /
+	Env   map[string]string `json:"env,omitempty"`   // whole environment, laid over Defaults' in a batch
+	Umask *uint32           `json:"umask,omitempty"` // nil = the runner's
+
+	Timeout    Duration `json:"timeout,omitempty"`     // 0 = none
+	Grace      Duration `json:"grace,omitempty"`       // 0 = DefaultGrace
+	StopSignal string   `json:"stop_signal,omitempty"` // "TERM", "INT", …; "" = TERM
+	OnLost     OnLost   `json:"on_lost,omitempty"`
+	Split      bool     `json:"split,omitempty"`
+	Hold       bool     `json:"hold,omitempty"`
+}
+
+// Batch is a number of jobs to add all together or not at all.
+type Batch struct {
+	// Defaults fills what a job leaves out; its Env is laid under each job's Env.
+	Defaults Spec   `json:"defaults,omitzero"`
+	Jobs     []Spec `json:"jobs"`
+}
+
+// Limits of a Spec; MaxArg is Linux's MAX_ARG_STRLEN.
+const (
+	MaxArg      = 128<<10 - 1 // bytes of one argument or environment entry
+	MaxArgv     = 2 << 20     // bytes of all arguments and the environment together
+	MaxName     = 256         // bytes of a name, key, tag or queue name
+	MaxTags     = 64
+	MaxPriority = 1_000_000
+)
+
+// Check returns an Invalid error that names the first field that is wrong.
+func (s *Spec) Check() error {
+	switch {
+	case s.Shell != "" && len(s.Command) > 0:
+		return invalid("shell", "both command and shell are given", "give one of them")
+	case s.Shell == "" && len(s.Command) == 0:
+		return invalid("command", "no command is given", "give the program and its arguments after --")
+	case len(s.Command) > 0 && s.Command[0] == "":
+		return invalid("command[0]", "the program's name is empty", "give the program first")
+	}
+	if err := s.checkSizes(); err != nil {
+		return err
+	}
+	if s.Queue != "" {
+		if err := CheckQueueName(s.Queue); err != nil {
+			return err
+		}
+	}
+	if s.Key != "" {
+		if err := CheckKey(s.Key); err != nil {
+			return err
+		}
+	}
+	if err := checkText("name", s.Name, MaxName); err != nil {
+		return err
+	}
+	if len(s.Tags) > MaxTags {
+		return invalid("tags", fmt.Sprintf("%d tags", len(s.Tags)), fmt.Sprintf("at most %d", MaxTags))
+	}
+	for i, t := range s.Tags {
+		field := fmt.Sprintf("tags[%d]", i)
+		if t == "" || strings.ContainsAny(t, ", \t\n") {
+			return invalid(field, fmt.Sprintf("bad tag %q", t), "a tag is a word without comma or white space")
+		}
+		if err := checkText(field, t, MaxName); err != nil {
+			return err
+		}
+	}
+	if p := s.Priority; p != nil && (*p > MaxPriority || *p < -MaxPriority) {
+		return invalid("priority", fmt.Sprintf("priority %d is out of range", *p), fmt.Sprintf("from %d to %d", -MaxPriority, MaxPriority))
+	}
+	if s.Cwd != "" && !strings.HasPrefix(s.Cwd, "/") {
+		return invalid("cwd", fmt.Sprintf("working directory %q is relative", s.Cwd), "give an absolute path")
+	}
+	if s.Umask != nil && *s.Umask > 0o777 {
+		return invalid("umask", fmt.Sprintf("umask %#o is out of range", *s.Umask), "from 0 to 0777")
+	}
+	switch s.OnLost {
+	case "", OnLostFail, OnLostRequeue:
+	default:
+		return invalid("on_lost", fmt.Sprintf("on_lost is %q", s.OnLost), "fail or requeue")
+	}
+	if _, err := ParseSignal(s.StopSignal); err != nil {
+		return err
+	}
+	if s.Timeout < 0 || s.Grace < 0 {
+		return invalid("timeout", "a negative duration", "give seconds, not below zero")
+	}
+	return nil
+}
+
+// checkSizes refuses what execve(2) can never take, and what JSON cannot carry unchanged.
+func (s *Spec) checkSizes() error {
+	total := 0
+	for i, a := range s.Command {
+		if err := checkExec(fmt.Sprintf("command[%d]", i), a); err != nil {
+			return err
+		}
+		total += len(a) + 9 // its pointer and NUL count too
+	}
+	if err := checkExec("shell", s.Shell); err != nil {
+		return err
+	}
+	total += len(s.Shell)
+	for k, v := range s.Env {
+		if k == "" || strings.Contains(k, "=") {
+			return invalid("env", fmt.Sprintf("bad environment variable name %q", k), "a name is not empty and has no =")
+		}
+		if err := checkExec("env."+k, k+"="+v); err != nil {
+			return err
+		}
+		total += len(k) + len(v) + 10
+	}
+	if total > MaxArgv {
+		return invalid("command", fmt.Sprintf("the command line and environment are %d bytes", total),
+			fmt.Sprintf("Linux takes about %d; put long input into a file", MaxArgv))
+	}
+	return checkExec("cwd", s.Cwd)
+}
+
+func checkExec(field, v string) error {
+	switch {
+	case strings.IndexByte(v, 0) >= 0:
+		return invalid(field, field+" contains a NUL byte", "no program can be given one")
+	case !utf8.ValidString(v):
+		return invalid(field, field+" is not valid UTF-8", "wrap such a name in a script")
+	case len(v) > MaxArg:
+		return invalid(field, fmt.Sprintf("%s is %d bytes long", field, len(v)),
+			fmt.Sprintf("Linux takes at most %d in one argument; put long input into a file", MaxArg))
+	}
+	return nil
+}
+
+func checkText(field, v string, limit int) error {
+	switch {
+	case !utf8.ValidString(v):
+		return invalid(field, field+" is not valid UTF-8", "")
+	case len(v) > limit:
+		return invalid(field, fmt.Sprintf("%s is %d bytes long", field, len(v)), fmt.Sprintf("at most %d", limit))
+	}
+	for _, r := range v {
+		if r < 0x20 || r == 0x7f {
+			return invalid(field, field+" contains a control character", "")
+		}
+	}
+	return nil
+}
+
+// CheckQueueName returns an Invalid error for a name that no queue may have.
+func CheckQueueName(name string) error {
+	ok := name != "" && len(name) <= 64 && name[0] != '-' && name[0] != '.'
+	for _, r := range name {
+		ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r))
+	}
+	if !ok {
+		return invalid("queue", fmt.Sprintf("bad queue name %q", name), "1 to 64 of A-Z a-z 0-9 . _ -, not beginning with . or -")
+	}
+	return nil
+}
+
+// CheckKey returns an Invalid error for a key that a selector would read as something else.
+func CheckKey(key string) error {
+	if err := checkText("key", key, MaxName); err != nil {
+		return err
+	}
+	if key == "" || strings.ContainsAny(key, ", \t/") || key == "all" || key == "last" || isRange(key) {
+		return invalid("key", fmt.Sprintf("bad key %q", key), "a key has no comma, space or /, and is no number, range, all or last")
+	}
+	return nil
+}
+
+func invalid(field, message, hint string) *Error {
+	return &Error{Code: Invalid, Field: field, Message: message, Hint: hint}
+}
