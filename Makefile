@@ -1,0 +1,81 @@
+# Everything a developer does here; `make help` explains each target.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+LDFLAGS   = -s -w -X main.version=$(VERSION)
+GOBUILD   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+TESTRUN   = $(GO) run ./scripts/testrun
+UNIT_PKGS = $$($(GO) list ./... | grep -v -e '/test/' -e '/test$$')
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+
+.PHONY: build
+build: ## build bin/queuemgr and bin/queuemgr-runner (the default)
+	$(GOBUILD) -o bin/ ./cmd/queuemgr ./cmd/queuemgr-runner
+
+.PHONY: help
+help: ## explain each target
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: check-format vet check-generated unit e2e ## all checks and tests but lint; needs Go, make, gcc and git
+	@echo "make test: all checks and tests passed"
+
+.PHONY: check-format
+check-format: ## fail when a Go file is not gofmt-clean
+	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard -- '*.go')); \
+	if [ -n "$$files" ]; then \
+		printf 'not formatted (mend: gofmt -w):\n%s\n' "$$files" >&2; exit 1; \
+	fi
+
+.PHONY: vet
+vet: ## go vet, of the crash point build too
+	$(GO) vet ./...
+	$(GO) vet -tags crashpoint ./internal/crashpoint/...
+
+.PHONY: check-generated
+check-generated: ## fail when a generated file is stale
+	@scripts/check-generated
+
+.PHONY: unit
+unit: ## package tests, with the race detector
+	$(TESTRUN) -race -timeout 5m $(UNIT_PKGS)
+
+.PHONY: e2e
+e2e: ## end-to-end tests of the built binaries, short forms
+	$(TESTRUN) -timeout 5m ./test/...
+
+.PHONY: chaos
+chaos: ## the end-to-end tests at full length: 20 rounds of SIGKILLs, real times; about 15 minutes
+	QUEUEMGR_CHAOS=1 $(TESTRUN) -count=1 -timeout 60m ./test/...
+
+.PHONY: lint
+lint: ## golangci-lint with the import law; its first run builds the linter, which takes minutes
+	$(GO) run $(GOLANGCI_LINT) run ./...
+
+.PHONY: demo
+demo: build ## the main job on real input, told as a story; at most 3 minutes
+	$(GO) run ./demo -bin bin
+
+.PHONY: bench
+bench: build ## all budgets against a C posix_spawn loop, five rounds; about 10 minutes
+	$(GO) run ./bench -bin bin
+
+.PHONY: bench-quick
+bench-quick: build ## the same in one short round: an orientation, no verdict
+	$(GO) run ./bench -bin bin -quick
+
+.PHONY: install
+install: build ## put both binaries into $(DESTDIR)$(PREFIX)/bin (PREFIX=/usr/local)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 0755 bin/queuemgr bin/queuemgr-runner '$(DESTDIR)$(PREFIX)/bin/'
+
+.PHONY: clean
+clean: ## remove what make built
+	rm -rf bin

@@ -1,0 +1,118 @@
+package queuemgr_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/queuemgr/queuemgr"
+
+// rule says what the code of a package (not its tests) may import beside the standard library.
+type rule struct {
+	own  string // packages of this module, separated by spaces, without the module's path; "*" = all
+	libs string // other modules' packages, by their beginning; "*" = all
+}
+
+// importLaw is the direction of imports: a lower layer never knows a higher one, adapters never
+// know each other. The depguard rules in .golangci.yml say the same to editors.
+var importLaw = map[string]rule{
+	"": {own: "*", libs: "*"},
+
+	"job":    {},
+	"client": {own: "job"},
+
+	"internal/store":           {own: "job"},
+	"internal/store/sqlite":    {own: "job internal/store", libs: "modernc.org/sqlite github.com/pressly/goose/v3 golang.org/x/sys"},
+	"internal/store/jsonl":     {own: "job internal/store", libs: "golang.org/x/sys"},
+	"internal/store/storetest": {own: "job internal/store", libs: "pgregory.net/rapid github.com/google/go-cmp"},
+
+	"internal/scheduler":   {own: "job"},
+	"internal/crashpoint":  {},
+	"internal/joblog":      {libs: "golang.org/x/sys"},
+	"internal/runner":      {own: "internal/runner/wire internal/crashpoint", libs: "golang.org/x/sys"},
+	"internal/runner/wire": {},
+
+	"internal/engine": {own: "job internal/store internal/scheduler internal/runner/wire internal/joblog internal/crashpoint"},
+
+	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2"},
+	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
+	"internal/cli":         {own: "job client internal/config", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
+	"internal/servicetest": {own: "job", libs: "github.com/google/go-cmp"},
+
+	"cmd/queuemgr":        {own: "."},
+	"cmd/queuemgr-runner": {own: "internal/runner"},
+
+	// Tools around the product: they use it as its users do.
+	"bench":           {own: "job internal/runner/wire", libs: "golang.org/x/sys"},
+	"demo":            {},
+	"scripts/testrun": {},
+}
+
+func TestImportLaw(t *testing.T) {
+	for pkg, list := range imports(t) {
+		r, ok := importLaw[pkg]
+		if !ok {
+			t.Errorf("package %q has no rule in importLaw: say what it may import", pkg)
+			continue
+		}
+		for _, imp := range list {
+			if !r.allows(imp) {
+				t.Errorf("package %q must not import %q", pkg, imp)
+			}
+		}
+	}
+}
+
+func (r rule) allows(imp string) bool {
+	if imp == module || strings.HasPrefix(imp, module+"/") {
+		name := strings.TrimPrefix(strings.TrimPrefix(imp, module), "/")
+		if name == "" {
+			name = "."
+		}
+		return r.own == "*" || slices.Contains(strings.Fields(r.own), name)
+	}
+	if first, _, _ := strings.Cut(imp, "/"); !strings.Contains(first, ".") {
+		return true // the standard library
+	}
+	if r.libs == "*" {
+		return true
+	}
+	return slices.ContainsFunc(strings.Fields(r.libs), func(lib string) bool {
+		return imp == lib || strings.HasPrefix(imp, lib+"/")
+	})
+}
+
+// imports returns what each package of the module that has code imports.
+func imports(t *testing.T) map[string][]string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,GoFiles,Imports", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	all := map[string][]string{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			GoFiles    []string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("go list's JSON: %v", err)
+		}
+		if len(p.GoFiles) > 0 { // a package of tests alone is under no law
+			all[strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")] = p.Imports
+		}
+	}
+}
