@@ -1,0 +1,65 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Value is one setting as it is in force.
+type Value struct {
+	Key    string `json:"key"`
+	Value  any    `json:"value"`  // durations in seconds, sizes in bytes
+	Origin string `json:"origin"` // "default", FILE:LINE, the variable or the flag
+	Text   string `json:"-"`      // as a settings file takes it
+}
+
+// Values returns every setting with where it came from, in the order of the example file.
+func (c *Config) Values() []Value {
+	var values []Value
+	for i := range settings {
+		s := &settings[i]
+		values = append(values, Value{Key: s.key, Value: s.json(c), Origin: c.origin(s.key), Text: s.toml(c)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.TypeLimits)) {
+		key := typeLimits + "." + name
+		values = append(values, Value{Key: key, Value: c.TypeLimits[name], Origin: c.origin(key),
+			Text: fmt.Sprint(c.TypeLimits[name])})
+	}
+	return values
+}
+
+func (c *Config) origin(key string) string {
+	if origin, ok := c.origins[key]; ok {
+		return origin
+	}
+	return "default"
+}
+
+// Example returns a settings file for a service at paths in which every setting stands with its
+// meaning and its default, commented out.
+func Example(paths Paths) string {
+	c := defaults(paths)
+	var b strings.Builder
+	b.WriteString("# Settings of queuemgr. What is commented out is the default. Each is also a variable:\n" +
+		"# " + Variable("max_concurrent_jobs") + ", " + Variable("retention.completed") + ", …\n")
+	table := ""
+	for i := range settings {
+		s := &settings[i]
+		name := s.key
+		if t, rest, ok := strings.Cut(s.key, "."); ok {
+			name = rest
+			if t != table {
+				table = t
+				fmt.Fprintf(&b, "\n[%s]\n", t)
+			}
+		}
+		if table == "" {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "# %s\n#%s = %s\n", s.about, name, s.toml(c))
+	}
+	fmt.Fprintf(&b, "\n# %s\n[%s]\n#command = 1000\n", typeLimitsAbout, typeLimits)
+	return b.String()
+}
