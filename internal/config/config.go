@@ -19,6 +19,7 @@ type Config struct {
 	Paths Paths
 	File  string // the settings file that was read, "" for none
 
+	PIDFile                 string        // where the daemon writes its process number
 	RegistryPath            string        // of registry.jsonl
 	ProcDir                 string        // holds proc/
 	ShutdownTimeout         time.Duration //
@@ -46,6 +47,7 @@ type Retention struct {
 // Sources is where settings come from, the strongest last.
 type Sources struct {
 	Home    string            // the flag --home, "" = not given
+	PIDFile string            // the flag --pidfile, "" = daemon.pid of the home
 	File    string            // the flag --config, "" = config.toml of the home, which need not exist
 	Environ []string          // NAME=VALUE
 	Flags   map[string]string // by setting key, only those that were given
@@ -61,6 +63,11 @@ func Load(s Sources) (*Config, error) {
 		return nil, err
 	}
 	c := defaults(paths)
+	if s.PIDFile != "" {
+		if c.PIDFile, err = filepath.Abs(s.PIDFile); err != nil {
+			return nil, fmt.Errorf("making the pid file's path absolute: %w", err)
+		}
+	}
 	if err := c.readFile(s.File); err != nil {
 		return nil, err
 	}
@@ -81,7 +88,7 @@ func Load(s Sources) (*Config, error) {
 
 // defaults returns the settings of a service that has none of its own.
 func defaults(paths Paths) *Config {
-	c := &Config{Paths: paths, TypeLimits: map[string]int64{}, origins: map[string]string{}}
+	c := &Config{Paths: paths, PIDFile: paths.PIDFile(), TypeLimits: map[string]int64{}, origins: map[string]string{}}
 	for i := range settings {
 		if s := &settings[i]; s.initial != nil {
 			reflect.ValueOf(s.field(c)).Elem().Set(reflect.ValueOf(s.initial(c)))

@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+)
+
+// Backend is what commands need of the daemon's packages, which a client command must not pay for
+// and this package does not import. The root package implements it.
+type Backend interface {
+	// RunDaemon is the daemon in the foreground: it makes the home's folders (0700), takes the
+	// home's lock, writes c.PIDFile, opens the registry and serves until it was asked to end or
+	// ctx has ended; the end of ctx leaves jobs running. It calls ready once, when clients are
+	// served. It logs to standard error, which is daemon.log where the daemon is detached.
+	// A second daemon on the same home is refused with job.Conflict.
+	RunDaemon(ctx context.Context, c *config.Config, ready func()) error
+	// RunRunner is the hidden command `queuemgr _runner`: args are those behind it. It returns
+	// the exit code.
+	RunRunner(args []string) int
+	// ExportRegistry writes every job and queue as JSON lines, with or without a daemon.
+	ExportRegistry(ctx context.Context, c *config.Config, w io.Writer) error
+	// ImportRegistry reads what ExportRegistry or the Python service wrote. No daemon may run:
+	// job.WrongState.
+	ImportRegistry(ctx context.Context, c *config.Config, r io.Reader) (ImportSummary, error)
+	// CheckRegistry returns what is wrong with the registry, in words; nothing when it is sound.
+	CheckRegistry(ctx context.Context, c *config.Config) ([]string, error)
+}
+
+// ImportSummary says what an import did.
+type ImportSummary struct {
+	Jobs   int `json:"jobs"`   // records written
+	Queues int `json:"queues"` // queues made or changed
+	Held   int `json:"held"`   // of Jobs: waiting ones, now held
+	// Unread is how many lines at the end were torn and left out.
+	Unread int `json:"unread,omitempty"`
+}
