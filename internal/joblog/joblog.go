@@ -1,0 +1,110 @@
+// Package joblog knows where the output of a job's attempt is and reads it: from a byte offset or
+// the last lines, and following it while the job still writes. Whoever starts the process writes
+// the files; nobody here does.
+package joblog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Stderr is the name of the stream that a split job has a file of its own for. Every other name
+// means the file that holds stdout, or both streams in order.
+const Stderr = "stderr"
+
+// Path returns the log of one attempt of a job. A thousand jobs share a directory: none on disk
+// for each job, and none that grows without end.
+func Path(dir string, id int64, attempt int, stream string) string {
+	name := strconv.FormatInt(id, 10) + "." + strconv.Itoa(attempt)
+	if stream == Stderr {
+		name += ".err"
+	}
+	return filepath.Join(dir, strconv.FormatInt(id/1000, 10), name+".log")
+}
+
+// Remove removes the logs of the attempts 1 to attempts of a job. Logs that are not there are no
+// error. It goes on after an error and returns all of them.
+func Remove(dir string, id int64, attempts int) error {
+	var failed []error
+	for attempt := 1; attempt <= attempts; attempt++ {
+		for _, stream := range []string{"", Stderr} {
+			if err := os.Remove(Path(dir, id, attempt, stream)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				failed = append(failed, fmt.Errorf("remove the log of job %d: %w", id, err))
+			}
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// Options says which part of a log to read.
+type Options struct {
+	Offset int64 // bytes to leave out at the beginning; beyond the end it means the end
+	Tail   int   // only the last lines of what follows Offset; 0 = all
+	// Follow goes on with what is written later, until Done is closed and all is read. A file that
+	// is not there yet is waited for.
+	Follow bool
+	Done   <-chan struct{} // closed when nobody writes any more; nil = never
+}
+
+// Open returns a reader of the log at path. Without Follow it reads what is there now; a file that
+// is not there is an empty log. With Follow a read blocks until there is something, and ends with
+// ctx's error when ctx ends. Close may be called while a read blocks, and ends it.
+//
+// A job can truncate its own log (`echo x > /dev/stderr` does). A follower that sees the file
+// shorter than what it has read says so in a line of its own and goes on with what the file holds
+// then. A file that grew beyond its old length again before anybody looked cannot be told apart.
+func Open(ctx context.Context, path string, o Options) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if o.Follow {
+			return newFollower(ctx, path, nil, 0, o.Done), nil
+		}
+		return io.NopCloser(eof{}), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open a job's log: %w", err)
+	}
+	start, size, err := begin(ctx, f, o)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if o.Follow {
+		return newFollower(ctx, path, f, start, o.Done), nil
+	}
+	// What is written while this is read is left out: else the reader of a fast job never ends.
+	return snapshot{io.NewSectionReader(f, start, size-start), f}, nil
+}
+
+// begin returns where reading starts, and the size of the file.
+func begin(ctx context.Context, f *os.File, o Options) (start, size int64, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, 0, fmt.Errorf("size of a job's log: %w", err)
+	}
+	size = info.Size()
+	start = min(max(o.Offset, 0), size)
+	if o.Tail > 0 {
+		start, err = tailStart(ctx, f, start, size, o.Tail)
+	}
+	return start, size, err
+}
+
+type snapshot struct {
+	*io.SectionReader
+	f *os.File
+}
+
+func (s snapshot) Close() error { return s.f.Close() }
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
