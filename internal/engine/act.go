@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// Act implements job.Service. Jobs are taken a page at a time, each page in one commit.
+func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, error) {
+	if err := checkAction(r); err != nil {
+		return job.ActResult{}, err
+	}
+	result := job.ActResult{Done: []int64{}}
+	explicit := r.Filter.Explicit()
+	if err := e.findMissing(ctx, r.Filter, &result); err != nil {
+		return result, err
+	}
+	f := r.Filter
+	f.Oldest, f.Limit, f.Cursor = true, job.MaxLimit, ""
+	if f.Last {
+		f.Oldest, f.Limit = false, 1
+	}
+	for {
+		page, err := e.o.Store.ListJobs(ctx, f)
+		if err != nil {
+			return result, err
+		}
+		if err := e.actOn(ctx, r, page.Jobs, explicit, &result); err != nil {
+			return result, err
+		}
+		if page.NextCursor == "" || f.Last {
+			return result, nil
+		}
+		f.Cursor = page.NextCursor
+	}
+}
+
+func checkAction(r job.ActRequest) error {
+	for _, a := range job.Actions {
+		if a == r.Action {
+			return nil
+		}
+	}
+	return &job.Error{Code: job.Invalid, Field: "action", Message: fmt.Sprintf("unknown action %q", r.Action), Hint: fmt.Sprintf("one of %v", job.Actions)}
+}
+
+// findMissing records the jobs that f names one by one and that are not there.
+func (e *Engine) findMissing(ctx context.Context, f job.Filter, result *job.ActResult) error {
+	missing := func(id int64, err error) error {
+		if job.CodeOf(err) != job.NotFound {
+			return err
+		}
+		result.Failed = append(result.Failed, job.ActFailure{JobID: id, Error: asError(err)})
+		return nil
+	}
+	for _, r := range f.IDs {
+		if r.From != r.To {
+			continue
+		}
+		if _, err := e.o.Store.Job(ctx, r.From); err != nil {
+			if err = missing(r.From, err); err != nil {
+				return err
+			}
+		}
+	}
+	for _, key := range f.Keys {
+		if _, err := e.o.Store.JobByKey(ctx, key); err != nil {
+			if err = missing(0, err); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// staleRounds bounds how often jobs that changed between reading and acting are read again.
+const staleRounds = 10
+
+func (e *Engine) actOn(ctx context.Context, r job.ActRequest, jobs []*job.Job, explicit bool, result *job.ActResult) error {
+	for range staleRounds {
+		a := acting{r: r, jobs: jobs}
+		if err := e.do(ctx, a.run); err != nil {
+			return err
+		}
+		result.Done = append(result.Done, a.done...)
+		for _, f := range a.failed {
+			if explicit {
+				result.Failed = append(result.Failed, f)
+			} else {
+				result.Skipped++
+			}
+		}
+		if len(a.stale) == 0 {
+			return nil
+		}
+		f := job.Filter{Limit: job.MaxLimit}
+		for _, id := range a.stale {
+			f.IDs = append(f.IDs, job.Range{From: id, To: id})
+		}
+		page, err := e.o.Store.ListJobs(ctx, f)
+		if err != nil {
+			return err
+		}
+		jobs = page.Jobs
+	}
+	return &job.Error{Code: job.Conflict, Message: "the jobs kept changing while they were acted on", Hint: "try again"}
+}
+
+// acting is an action on a page of jobs, run by the core.
+type acting struct {
+	r    job.ActRequest
+	jobs []*job.Job
+
+	done   []int64
+	failed []job.ActFailure
+	stale  []int64 // changed since they were read
+}
+
+func (a *acting) run(c *core, t *tx) error {
+	if c.shutdown != nil && a.r.Action == job.ActStart {
+		return errStopping()
+	}
+	var edited []int64
+	for _, j := range a.jobs {
+		if now := c.current(t, j.ID); now != nil {
+			j = now
+		} else if j.State.Live() {
+			a.stale = append(a.stale, j.ID)
+			continue
+		}
+		if err := checkAct(a.r, j); err != nil {
+			a.failed = append(a.failed, job.ActFailure{JobID: j.ID, Error: err})
+			continue
+		}
+		if a.r.DryRun {
+			a.done = append(a.done, j.ID)
+			continue
+		}
+		c.act(t, a.r, j)
+		edited = append(edited, j.ID)
+	}
+	t.after = append(t.after, func() {
+		for _, id := range edited {
+			if t.edits[id] == nil {
+				a.stale = append(a.stale, id)
+			} else {
+				a.done = append(a.done, id)
+			}
+		}
+	})
+	return nil
+}
+
+// checkAct refuses an action that j's state does not allow.
+func checkAct(r job.ActRequest, j *job.Job) *job.Error {
+	refuse := func(hint string) *job.Error {
+		return &job.Error{Code: job.WrongState, JobID: j.ID, Message: fmt.Sprintf("job %d is %s", j.ID, j.State), Hint: hint}
+	}
+	switch {
+	case j.State == job.Deleted:
+		return refuse("a deleted job is only a record")
+	case r.Action == job.ActStart && j.State.Live():
+		return refuse("only a waiting or ended job can be started")
+	case r.Action == job.ActStop && j.State.Ended():
+		return refuse("there is nothing left to stop")
+	case r.Action == job.ActHold && !j.State.Waiting():
+		return refuse("only a waiting job can be held")
+	}
+	return nil
+}
+
+// act does a checked action.
+func (c *core) act(t *tx, r job.ActRequest, j *job.Job) {
+	if j.State.Live() {
+		want := job.WantStop
+		if r.Action == job.ActDelete {
+			want = job.WantDelete
+		}
+		var grace *time.Duration
+		if r.Grace != nil {
+			g := time.Duration(*r.Grace)
+			grace = &g
+		}
+		c.askToEnd(t, j, want, grace, r.Force)
+		return
+	}
+	t.movesWaiting = true
+	e := t.edit(j)
+	switch r.Action {
+	case job.ActStart:
+		if j.State.Ended() {
+			requeue(e, t.at)
+		}
+		e.to.State = job.Queued
+		if e.to.QueuedAt.IsZero() {
+			e.to.QueuedAt = t.at
+		}
+		if j.State.Waiting() {
+			c.headSeq = max(c.headSeq+1, t.at.UnixMicro())
+			e.to.Head = c.headSeq
+		}
+	case job.ActHold:
+		e.to.State = job.Held
+	case job.ActStop:
+		e.to.State, e.to.Reason = job.Stopped, job.ReasonUser
+		e.to.FinishedAt = t.at
+	case job.ActDelete:
+		e.to.State = job.Deleted
+	}
+}
+
+// strength orders what can be wanted: a stronger end replaces a weaker one.
+var strength = map[job.Want]int{"": 0, job.WantShutdown: 1, job.WantStop: 2, job.WantDelete: 3}
+
+// askToEnd records what is wanted of a live job and has the runner told after the commit. Asking
+// again shortens the grace or forces, never the other way round; the runner sees to that.
+func (c *core) askToEnd(t *tx, j *job.Job, want job.Want, grace *time.Duration, force bool) {
+	e := t.edit(j)
+	n := e.to
+	if strength[want] > strength[n.Want] {
+		n.Want = want
+	}
+	n.State = job.Stopping
+	e.stop = &wire.Stop{RunID: n.RunID, Why: string(n.Want), Force: force}
+	if grace != nil {
+		ms := grace.Milliseconds()
+		e.stop.GraceMS = &ms
+	}
+}
+
+// asError makes a *job.Error of any error.
+func asError(err error) *job.Error {
+	if e, ok := errorAs(err); ok {
+		return e
+	}
+	return &job.Error{Code: job.Internal, Message: err.Error(), Err: err}
+}

@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/joblog"
+	"github.com/queuemgr/queuemgr/internal/store"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+const (
+	// purgeBatch bounds how long one batch of retention holds up other writers.
+	purgeBatch = 200
+	// keepChanges is how many changes stay readable for a client that was away.
+	keepChanges = 50_000
+)
+
+// cleanUp applies retention every cleanup interval.
+func (e *Engine) cleanUp(ctx context.Context) {
+	tick := time.NewTicker(e.o.CleanupInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := e.retain(ctx); err != nil && ctx.Err() == nil {
+			e.o.Log.Error("clean up", "error", err)
+		}
+	}
+}
+
+// retain purges what the settings no longer keep, in batches between which others write.
+func (e *Engine) retain(ctx context.Context) error {
+	now := e.o.Now().UTC()
+	for _, state := range []job.State{job.Completed, job.Failed, job.Stopped, job.Skipped, job.Deleted} {
+		age, ok := e.o.Retention[state]
+		if !ok {
+			continue
+		}
+		if err := e.purge(ctx, store.Purge{States: []job.State{state}, EndedBefore: now.Add(-age), Limit: purgeBatch, At: now}); err != nil {
+			return err
+		}
+	}
+	if e.o.MaxRetained > 0 {
+		ended := slices.DeleteFunc(slices.Clone(job.States), func(s job.State) bool { return !s.Ended() })
+		if err := e.purge(ctx, store.Purge{States: ended, Keep: e.o.MaxRetained, Limit: purgeBatch, At: now}); err != nil {
+			return err
+		}
+	}
+	return e.pruneChanges(ctx)
+}
+
+func (e *Engine) purge(ctx context.Context, p store.Purge) error {
+	for {
+		purged, err := e.o.Store.Purge(ctx, p)
+		if err != nil {
+			return err
+		}
+		e.removeLogs(purged)
+		if len(purged) < p.Limit {
+			return nil
+		}
+	}
+}
+
+func (e *Engine) removeLogs(purged []store.Purged) {
+	for _, p := range purged {
+		if err := joblog.Remove(e.o.LogDir, p.ID, p.Attempts); err != nil {
+			e.o.Log.Warn("remove the logs of a purged job", "job", p.ID, "error", err)
+		}
+	}
+}
+
+func (e *Engine) pruneChanges(ctx context.Context) error {
+	upTo := e.o.Store.Seq()
+	if e.o.BeforePrune != nil {
+		upTo = min(upTo, e.o.BeforePrune())
+	}
+	if upTo <= keepChanges {
+		return nil
+	}
+	upTo -= keepChanges
+	for {
+		n, err := e.o.Store.PruneChanges(ctx, upTo, 10*purgeBatch)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}

@@ -1,0 +1,125 @@
+// Package engine is the only writer of job state: it adds jobs, dispatches them to the runner,
+// accounts for their ends exactly once, re-attaches to what survived a daemon, and applies what
+// users ask for. It implements job.Service. DESIGN.md in this folder tells how.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/store"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// Options is what an engine needs. All fields are required unless said otherwise.
+type Options struct {
+	Store store.Store
+	Hub   *Hub // gets every commit of Store
+	// Dial connects to the runner and starts it where none runs.
+	Dial func(ctx context.Context) (net.Conn, error)
+	Now  func() time.Time
+	// NewRunID returns an id that no run ever had.
+	NewRunID func() string
+	Log      *slog.Logger
+
+	Node    string // this machine's name
+	Version string
+	Home    string // shown in the status; may be empty
+	LogDir  string // of the jobs' output
+	ProcDir string // holds proc/<job id>/
+
+	MaxConcurrent   int // most live jobs; 0 = no limit
+	ShutdownTimeout time.Duration
+	CleanupInterval time.Duration
+
+	// Retention is how long ended jobs stay on record, by state; a state that is not there stays
+	// for ever.
+	Retention    map[job.State]time.Duration
+	MaxRetained  int64            // most ended jobs on record; 0 = no limit
+	MaxQueueSize int64            // most waiting jobs; 0 = no limit
+	TypeLimits   map[string]int64 // most jobs of a type on record
+
+	// Problems are asked for the status; each returns "" when all is well. May be nil.
+	Problems []func() string
+	// BeforePrune is called before changes are forgotten and returns up to which sequence number
+	// every other reader has them safe. May be nil.
+	BeforePrune func() uint64
+
+	atPoint func(name string) // test hook of core.point
+}
+
+// Engine runs the queue. Start it, use it as a job.Service, Close it.
+type Engine struct {
+	o       Options
+	started time.Time
+	core    *core
+	in      *mailbox
+	proc    *procView
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	done   chan struct{} // closed when the core has ended
+}
+
+var _ job.Service = (*Engine)(nil)
+
+// Start loads what is live and starts the engine. ctx bounds the loading only; Close ends it.
+func Start(ctx context.Context, o Options) (*Engine, error) {
+	epoch, err := o.Store.NextEpoch(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("begin a new epoch: %w", err)
+	}
+	proc, err := newProcView(o.ProcDir, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	in := newMailbox()
+	c, err := newCore(ctx, &o, proc, in)
+	if err != nil {
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.Background())
+	e := &Engine{o: o, started: o.Now(), core: c, in: in, proc: proc, cancel: cancel, done: make(chan struct{})}
+	e.wg.Go(func() { defer close(e.done); c.run(run) })
+	e.wg.Go(func() { (&link{o: &e.o, in: in, epoch: epoch}).run(run) })
+	e.wg.Go(func() { proc.run(run) })
+	e.wg.Go(func() { e.cleanUp(run) })
+	return e, nil
+}
+
+// Done is closed when the engine has ended, after Shutdown or Close.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
+// Close ends the engine and waits for its goroutines. Jobs that run go on running.
+func (e *Engine) Close() {
+	e.cancel()
+	e.wg.Wait()
+}
+
+// Shutdown implements job.Service.
+func (e *Engine) Shutdown(ctx context.Context, keepJobs bool) error {
+	return e.do(ctx, func(c *core, t *tx) error { return c.beginShutdown(t, keepJobs) })
+}
+
+// do runs f in the core's next step and returns when what f changed is committed. When ctx ends
+// first, f may still be carried out.
+func (e *Engine) do(ctx context.Context, f func(*core, *tx) error) error {
+	reply := make(chan error, 1)
+	e.in.put(call{f: f, reply: reply})
+	select {
+	case err := <-reply:
+		return err
+	case <-e.done:
+		return errStopping()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func errStopping() error {
+	return &job.Error{Code: job.Unavailable, Message: "the daemon is stopping", Hint: "start it again: queuemgr service start"}
+}

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/queuemgr/queuemgr/internal/runner"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+var (
+	daemonPoints = []string{"engine.after-claim", "engine.after-start-sent", "engine.after-events-received",
+		"engine.after-events-commit", "engine.after-ack", "engine.after-stop-sent"}
+	runnerPoints = []string{"runner.after-receive-start", "runner.after-intent", "runner.after-fork", "runner.after-started",
+		"runner.after-exit-seen", "runner.after-exit-journal", "runner.after-reap", "runner.after-deliver",
+		"runner.after-ack-received", "runner.after-done"}
+)
+
+// TestProtocolModel drives random interleavings of everything that can happen between a claim and
+// its end, deaths of either side at every named point included, and holds the registry to the
+// truth that the simulated machine keeps.
+func TestProtocolModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		dir, err := os.MkdirTemp(t.TempDir(), "world")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		w := newWorld(rt, dir)
+		defer w.close()
+		rt.Repeat(map[string]func(*rapid.T){
+			"add": func(rt *rapid.T) {
+				timeout := rapid.SampledFrom([]time.Duration{0, 0, 5 * time.Second}).Draw(rt, "timeout")
+				w.add(rapid.IntRange(0, 4).Draw(rt, "requeue") == 0, timeout)
+			},
+			"daemon steps":  func(*rapid.T) { w.step() },
+			"to the daemon": func(*rapid.T) { w.deliverAnswer() },
+			"to the runner": func(*rapid.T) { w.deliver() },
+			"connect":       func(*rapid.T) { w.connect() },
+			"daemon starts": func(*rapid.T) { w.ensureDaemon() },
+			"runner starts": func(*rapid.T) { w.startRunner() },
+			"fork":          func(rt *rapid.T) { w.fork(rapid.IntRange(0, 9).Draw(rt, "spawn error") == 0) },
+			"exit":          func(rt *rapid.T) { w.exit(rt) },
+			"ends are seen": func(*rapid.T) { w.ready() },
+			"scan":          func(*rapid.T) { w.scan() },
+			"time passes":   func(rt *rapid.T) { w.pass(time.Duration(rapid.IntRange(1, 4).Draw(rt, "seconds")) * time.Second) },
+			"stop":          func(rt *rapid.T) { w.actOnSome(rt, job.ActStop) },
+			"delete":        func(rt *rapid.T) { w.actOnSome(rt, job.ActDelete) },
+			"daemon will die": func(rt *rapid.T) {
+				if w.daemon != nil {
+					w.dieAt = rapid.SampledFrom(daemonPoints).Draw(rt, "point")
+				}
+			},
+			"daemon dies": func(*rapid.T) {
+				if w.daemon != nil {
+					w.killDaemon()
+				}
+			},
+			"runner will die": func(rt *rapid.T) {
+				if w.runner != nil && rapid.IntRange(0, 3).Draw(rt, "rarely") == 0 {
+					w.runnerDieAt = rapid.SampledFrom(runnerPoints).Draw(rt, "point")
+				}
+			},
+			"reboot": func(rt *rapid.T) {
+				if rapid.IntRange(0, 9).Draw(rt, "rarely") == 0 {
+					w.reboot()
+				}
+			},
+			"": func(rt *rapid.T) { w.checkForks(rt) },
+		})
+		w.settle()
+		w.checkForks(rt)
+		w.checkEnds(rt)
+	})
+}
+
+func (w *world) ensureDaemon() {
+	if w.daemon == nil {
+		w.startDaemon()
+	}
+}
+
+func (w *world) fork(fail bool) {
+	if w.runner != nil && len(w.os.pending) > 0 {
+		answer := w.os.fork(fail)
+		w.toRunner(func() { w.runner.HandleSpawned(answer) })
+	}
+}
+
+func (w *world) exit(rt *rapid.T) {
+	if alive := w.os.alive(); len(alive) > 0 {
+		p := rapid.SampledFrom(alive).Draw(rt, "process")
+		code := rapid.IntRange(0, 4).Draw(rt, "code")
+		if rapid.IntRange(0, 5).Draw(rt, "by signal") == 0 {
+			w.os.end(p, 0, 11)
+			return
+		}
+		w.os.end(p, code, 0)
+	}
+}
+
+func (w *world) ready() {
+	if w.runner == nil {
+		return
+	}
+	if tokens := w.os.ready(); len(tokens) > 0 {
+		w.toRunner(func() { w.runner.HandleReady(tokens) })
+	}
+}
+
+func (w *world) scan() {
+	if w.runner != nil && w.os.scans > 0 {
+		w.os.scans--
+		snapshot := w.os.snapshot()
+		w.toRunner(func() { w.runner.HandleScan(snapshot) })
+	}
+}
+
+func (w *world) pass(d time.Duration) {
+	w.os.now = w.os.now.Add(d)
+	if w.runner == nil {
+		return
+	}
+	if at, ok := w.runner.Next(); ok && !at.After(w.os.now) {
+		w.toRunner(w.runner.HandleTime)
+	}
+}
+
+func (w *world) actOnSome(rt *rapid.T, action job.Action) {
+	if len(w.jobs) > 0 {
+		w.act(rapid.SampledFrom(w.jobs).Draw(rt, "job"), action, rapid.Bool().Draw(rt, "force"))
+	}
+}
+
+// settle lets everything come to its end without further deaths.
+func (w *world) settle() {
+	w.dieAt, w.runnerDieAt = "", ""
+	for range 10_000 {
+		w.ensureDaemon()
+		w.startRunner()
+		w.connect()
+		w.step()
+		for len(w.sent) > 0 {
+			w.deliver()
+		}
+		w.deliver()
+		w.fork(false)
+		for _, p := range w.os.alive() {
+			w.os.end(p, 3, 0)
+		}
+		w.ready()
+		w.scan()
+		w.pass(time.Second)
+		for len(w.answers) > 0 {
+			w.deliverAnswer()
+		}
+		w.step()
+		if w.quiet() {
+			return
+		}
+	}
+	w.t.Fatalf("the jobs do not come to an end: %v", w.unended())
+}
+
+func (w *world) quiet() bool {
+	return len(w.unended()) == 0 && len(w.sent) == 0 && len(w.answers) == 0 && len(w.os.pending) == 0
+}
+
+func (w *world) unended() []string {
+	var open []string
+	for _, id := range w.jobs {
+		j, err := w.store.Job(w.ctx, id)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if !j.State.Ended() {
+			open = append(open, string(j.State))
+		}
+	}
+	return open
+}
+
+var _ runner.System = (*simOS)(nil)

@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// shutdown is the state of a graceful end: nothing is claimed any more, live jobs are asked to
+// end, then the runner, then the core ends.
+type shutdown struct {
+	deadline <-chan time.Time
+	passed   bool // the deadline has
+	forced   bool // the first deadline has passed: everything gets KILL
+	quitSent bool
+	over     bool
+}
+
+// killMargin is how long the runner has to report the ends after KILL.
+const killMargin = 5 * time.Second
+
+// expired is nil, and so never ready, while no shutdown is under way.
+func (s *shutdown) expired() <-chan time.Time {
+	if s == nil {
+		return nil
+	}
+	return s.deadline
+}
+
+func (c *core) beginShutdown(t *tx, keepJobs bool) error {
+	c.stopping.Store(true)
+	if keepJobs {
+		t.after = append(t.after, func() { c.finished = true })
+		return nil
+	}
+	if c.shutdown != nil {
+		return nil
+	}
+	c.o.Log.Info("shutting down", "live", len(c.live), "timeout", c.o.ShutdownTimeout)
+	c.shutdown = &shutdown{deadline: time.After(c.o.ShutdownTimeout)}
+	for _, j := range c.live {
+		grace := min(time.Duration(j.Grace), c.o.ShutdownTimeout)
+		c.askToEnd(t, j, job.WantShutdown, &grace, false)
+	}
+	return nil
+}
+
+// continueShutdown forces what has not ended by the deadline, and gives up after a margin: the
+// runner goes on killing by itself and its next daemon learns the ends.
+func (c *core) continueShutdown(t *tx) {
+	if c.shutdown == nil || !c.shutdown.passed {
+		return
+	}
+	c.shutdown.passed = false
+	if c.shutdown.forced {
+		c.shutdown.over = true
+		return
+	}
+	c.shutdown.forced = true
+	c.shutdown.deadline = time.After(killMargin)
+	for _, j := range c.live {
+		c.askToEnd(t, j, job.WantShutdown, nil, true)
+	}
+}
+
+// endShutdown ends the runner when nothing is live, and the core when the runner has said bye.
+func (c *core) endShutdown() {
+	s := c.shutdown
+	switch {
+	case s == nil:
+	case s.over, len(c.live) == 0 && c.runner == nil:
+		c.finished = true
+	case len(c.live) == 0 && !s.quitSent:
+		s.quitSent = true
+		c.send(&wire.Message{Quit: &wire.Quit{}})
+		c.again = c.again || c.runner == nil
+	}
+}
+
+// bye is the runner's answer to Quit.
+type bye struct{ running int }
+
+func (in bye) apply(c *core, _ *tx) {
+	if c.shutdown != nil && c.shutdown.quitSent {
+		if in.running > 0 {
+			c.o.Log.Warn("the runner stays: it has processes that the registry does not know", "running", in.running)
+		}
+		c.shutdown.over = true
+	}
+}

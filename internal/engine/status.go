@@ -1,0 +1,40 @@
+package engine
+
+import (
+	"context"
+	"os"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// Status implements job.Service. It reads counters only.
+func (e *Engine) Status(ctx context.Context) (*job.Status, error) {
+	queues, err := e.Queues(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &job.Status{
+		Version: e.o.Version, Uptime: job.Duration(e.o.Now().Sub(e.started)), PID: os.Getpid(), Node: e.o.Node,
+		Seq: e.o.Store.Seq(), Jobs: map[job.State]int64{}, Queues: queues, Home: e.o.Home, StartedAt: e.started.UTC(),
+	}
+	for _, states := range e.o.Store.Counts().ByQueue {
+		for state, n := range states {
+			if n > 0 && state != job.Deleted {
+				s.Jobs[state] += n
+			}
+		}
+	}
+	if r := e.core.runnerStatus.Load(); r != nil {
+		s.Runner = *r
+	}
+	s.Runner.Running = liveCount(s.Jobs)
+	if p := e.core.runnerProblem.Load(); p != nil {
+		s.Problems = append(s.Problems, *p)
+	}
+	for _, problem := range e.o.Problems {
+		if p := problem(); p != "" {
+			s.Problems = append(s.Problems, p)
+		}
+	}
+	return s, nil
+}
