@@ -48,9 +48,11 @@ var importLaw = map[string]rule{
 	"cmd/queuemgr-runner": {own: "internal/runner"},
 
 	// Tools around the product: they use it as its users do.
-	"bench":           {own: "job internal/runner/wire", libs: "golang.org/x/sys"},
-	"demo":            {},
-	"scripts/testrun": {},
+	"bench":            {own: "job internal/runner/wire test/harness", libs: "golang.org/x/sys"},
+	"bench/bareclient": {},
+	"demo":             {own: "job test/harness"},
+	"test/harness":     {libs: "golang.org/x/sys"},
+	"scripts/testrun":  {},
 }
 
 func TestImportLaw(t *testing.T) {

@@ -1,0 +1,186 @@
+package queuemgr
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/internal/engine"
+	"github.com/queuemgr/queuemgr/internal/httpapi"
+	"github.com/queuemgr/queuemgr/internal/store/jsonl"
+	"github.com/queuemgr/queuemgr/internal/store/sqlite"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// ballast is the room kept in reserve for recording exits on a full disk, in bytes: at well under
+// 1 KiB an exit it takes tens of thousands of them.
+const ballast = 16 << 20
+
+// httpGrace is how long requests may take to end when the daemon ends.
+const httpGrace = 3 * time.Second
+
+// daemon is the running parts of a daemon, from the first made to the last.
+type daemon struct {
+	c     *config.Config
+	log   *slog.Logger
+	lock  *homeLock
+	jsonl *jsonl.Writer
+	hub   *engine.Hub
+	store *sqlite.Store
+
+	engine *engine.Engine
+	server *http.Server
+}
+
+// runDaemon serves c's home until ctx ends, which leaves jobs running, or Shutdown is asked for.
+func runDaemon(ctx context.Context, c *config.Config, out io.Writer, ready func()) (err error) {
+	d := &daemon{c: c, log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: c.LogLevel}))}
+	if err := makeFolders(c); err != nil {
+		return err
+	}
+	if d.lock, err = lockHome(c.Paths.RegistryLock()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.lock.unlock()) }()
+
+	following, stopFollowing := context.WithCancel(context.Background())
+	defer stopFollowing()
+	if err := d.openRegistry(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.store.Close()) }()
+	followed := make(chan error, 1)
+	go func() { followed <- d.jsonl.Run(following) }()
+	defer func() {
+		stopFollowing() // it writes what is committed before it ends
+		err = errors.Join(err, <-followed)
+	}()
+
+	listener, err := httpapi.Listen(c.Paths.Socket())
+	if err != nil {
+		return err
+	}
+	if err := d.startEngine(ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer d.engine.Close()
+	return d.serve(ctx, listener, ready)
+}
+
+func makeFolders(c *config.Config) error {
+	for _, dir := range []string{c.Paths.Home, c.Paths.Lib, c.Paths.Log, c.Paths.JobLogs(), c.Paths.Run} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return &job.Error{Code: job.Invalid, Message: fmt.Sprintf("can't make the folder %s: %v", dir, err),
+				Hint: "give a --home that you may write to", Err: err}
+		}
+	}
+	return nil
+}
+
+func (d *daemon) openRegistry(ctx context.Context) error {
+	hub := engine.NewHub(func() { d.jsonl.Wake() })
+	var err error
+	d.store, err = sqlite.Open(ctx, sqlite.Options{Path: d.c.Paths.Database(), OnCommit: hub.Publish,
+		MinFree: d.c.MinFreeSpace, Ballast: ballast, Log: d.log})
+	if err != nil {
+		return err
+	}
+	d.hub = hub
+	d.jsonl, err = jsonl.New(jsonl.Options{Path: d.c.RegistryPath, Store: d.store, Log: d.log})
+	if err != nil {
+		return errors.Join(err, d.store.Close())
+	}
+	return nil
+}
+
+func (d *daemon) startEngine(ctx context.Context) error {
+	runner := &runnerStarter{paths: d.c.Paths, log: d.log}
+	var err error
+	d.engine, err = engine.Start(ctx, engine.Options{
+		Store: d.store, Hub: d.hub, Dial: runner.dial, Now: time.Now, NewRunID: newRunID, Log: d.log,
+		Node: d.c.Node, Version: Version(), Home: d.c.Paths.Home, LogDir: d.c.Paths.JobLogs(), ProcDir: d.c.ProcDir,
+		MaxConcurrent: int(d.c.MaxConcurrentJobs), ShutdownTimeout: d.c.ShutdownTimeout, CleanupInterval: d.c.CleanupInterval,
+		Retention: retention(d.c.Retention), MaxRetained: d.c.MaxRetainedTerminalJobs, MaxQueueSize: d.c.MaxQueueSize,
+		TypeLimits: d.c.TypeLimits, Problems: []func() string{d.jsonl.Problem}, BeforePrune: d.safelyWritten,
+	})
+	return err
+}
+
+// safelyWritten returns up to which change registry.jsonl is on disk.
+func (d *daemon) safelyWritten() uint64 {
+	if err := d.jsonl.Sync(); err != nil {
+		d.log.Warn("sync registry.jsonl", "error", err)
+		return 0
+	}
+	return d.jsonl.Position()
+}
+
+func (d *daemon) serve(ctx context.Context, listener net.Listener, ready func()) error {
+	base, endRequests := context.WithCancel(context.Background())
+	defer endRequests()
+	d.server = &http.Server{
+		Handler:     httpapi.New(httpapi.Options{Service: d.engine, Version: Version(), Log: d.log}),
+		ConnContext: httpapi.ConnContext, BaseContext: func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- d.server.Serve(listener) }()
+	if err := os.WriteFile(d.c.Paths.PIDFile(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return errors.Join(fmt.Errorf("write the PID file: %w", err), d.server.Close(), <-served)
+	}
+	d.log.Info("daemon ready", "version", Version(), "pid", os.Getpid(), "home", d.c.Paths.Home)
+	ready()
+
+	var err error
+	select {
+	case <-ctx.Done():
+		d.log.Info("asked to end: jobs go on running")
+	case <-d.engine.Done():
+		d.log.Info("shutdown complete")
+	case err = <-served:
+		served <- nil
+	}
+	endRequests()
+	stop, cancel := context.WithTimeout(context.Background(), httpGrace)
+	defer cancel()
+	if shutErr := d.server.Shutdown(stop); shutErr != nil {
+		err = errors.Join(err, d.server.Close())
+	}
+	if e := <-served; e != nil && !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	if e := os.Remove(d.c.Paths.PIDFile()); e != nil && !errors.Is(e, os.ErrNotExist) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+func retention(r config.Retention) map[job.State]time.Duration {
+	ages := map[job.State]time.Duration{}
+	for state, age := range map[job.State]time.Duration{
+		job.Completed: r.Completed, job.Failed: r.Failed, job.Skipped: r.Failed, job.Stopped: r.Stopped, job.Deleted: r.Deleted,
+	} {
+		if age > 0 {
+			ages[state] = age
+		}
+	}
+	return ages
+}
+
+// newRunID returns 128 random bits in hex.
+func newRunID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand
+	return hex.EncodeToString(b[:])
+}
