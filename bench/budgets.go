@@ -1,0 +1,69 @@
+package main
+
+// Names of the samples.
+const (
+	cLoop       = "C posix_spawn loop"
+	goLoop      = "Go os/exec loop"
+	runnerAlone = "runner alone"
+	bulkRun     = "queuemgr, bulk"
+	taskSpooler = "task-spooler"
+	processRun  = "queuemgr, one CLI process a job"
+	share       = ", share of the C loop"
+
+	latencyP50 = "add to start p50"
+	latencyP99 = "add to start p99"
+	adds1      = "adds, 1 client"
+	adds10     = "adds, 10 clients"
+	adds50     = "adds, 50 clients"
+	bulkAdd    = "bulk add"
+
+	addProcess  = "queuemgr job add as a process"
+	bareProcess = "bare Go program"
+	addRatio    = "job add as a process, ratio"
+
+	daemonRSS   = "idle daemon RSS"
+	runnerRSS   = "idle runner RSS"
+	daemonCPU   = "idle daemon CPU"
+	runnerCPU   = "idle runner CPU"
+	loadRSS     = "runner RSS under load"
+	loadThreads = "runner threads under load"
+
+	millionPage  = "list page at a million"
+	millionStart = "start at a million"
+	millionAdd   = "add ratio at a million"
+	millionRSS   = "daemon RSS at a million"
+)
+
+// budgets are the lines of the table in its order; the limits are the project's promises.
+var budgets = []budget{
+	{what: "C posix_spawn loop of /bin/true, one worker a core", name: cLoop, unit: " jobs/s"},
+	{what: "Go os/exec loop, one worker a core", name: goLoop, unit: " jobs/s"},
+	{what: "Go os/exec loop, share of the C loop", name: goLoop + share, unit: " %"},
+	{what: "runner alone", name: runnerAlone, unit: " jobs/s"},
+	{what: "runner alone, share of the C loop", name: runnerAlone + share, unit: " %", atLeast: 65},
+	{what: "queue to exit committed, added in bulk", name: bulkRun, unit: " jobs/s"},
+	{what: "queue to exit committed, added in bulk, share of the C loop", name: bulkRun + share, unit: " %", atLeast: 45},
+	{what: "queuemgr, one CLI process a job", name: processRun, unit: " jobs/s"},
+	{what: "queuemgr, one CLI process a job, share of the C loop", name: processRun + share, unit: " %"},
+	{what: "task-spooler, one CLI process a job", name: taskSpooler, unit: " jobs/s"},
+	{what: "task-spooler, share of the C loop", name: taskSpooler + share, unit: " %"},
+	{what: "add over the API to process started, idle system, p50", name: latencyP50, unit: " ms", atMost: 3},
+	{what: "add over the API to process started, idle system, p99", name: latencyP99, unit: " ms", atMost: 10},
+	{what: "durable single adds, 1 client", name: adds1, unit: "/s", atLeast: 2000},
+	{what: "durable single adds, 10 clients", name: adds10, unit: "/s"},
+	{what: "durable single adds, 50 clients", name: adds50, unit: "/s", atLeast: 10000},
+	{what: "durable bulk add", name: bulkAdd, unit: " jobs/s", atLeast: 50000},
+	{what: "`queuemgr job add` as a process", name: addProcess, unit: " ms"},
+	{what: "bare Go program posting over a unix socket", name: bareProcess, unit: " ms"},
+	{what: "`queuemgr job add` : bare Go program", name: addRatio, unit: "", atMost: 2.5},
+	{what: "idle daemon, resident", name: daemonRSS, unit: " MB", atMost: 30},
+	{what: "idle runner, resident", name: runnerRSS, unit: " MB", atMost: 8},
+	{what: "idle daemon, CPU a second", name: daemonCPU, unit: " ms", atMost: 1},
+	{what: "idle runner, CPU a second", name: runnerCPU, unit: " ms", atMost: 1},
+	{what: "runner with 5,000 jobs running, resident", name: loadRSS, unit: " MB", atMost: 40},
+	{what: "runner with 5,000 jobs running, threads", name: loadThreads, unit: "", atMost: 99},
+	{what: "1,000,000 jobs on record: list page", name: millionPage, unit: " ms", atMost: 10},
+	{what: "1,000,000 jobs on record: daemon start", name: millionStart, unit: " ms", atMost: 1000},
+	{what: "1,000,000 jobs on record: add, times that of an empty registry", name: millionAdd, unit: "", atMost: 1.2},
+	{what: "1,000,000 jobs on record: daemon, resident", name: millionRSS, unit: " MB", atMost: 100},
+}
