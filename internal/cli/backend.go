@@ -13,9 +13,8 @@ type Backend interface {
 	// RunDaemon is the daemon in the foreground: it makes the home's folders (0700), takes the
 	// home's lock, writes c.PIDFile, opens the registry and serves until it was asked to end or
 	// ctx has ended; the end of ctx leaves jobs running. It calls ready once, when clients are
-	// served. It logs to standard error, which is daemon.log where the daemon is detached.
-	// A second daemon on the same home is refused with job.Conflict.
-	RunDaemon(ctx context.Context, c *config.Config, ready func()) error
+	// served. A second daemon on the same home is refused with job.Conflict.
+	RunDaemon(ctx context.Context, c *config.Config, log io.Writer, ready func()) error
 	// RunRunner is the hidden command `queuemgr _runner`: args are those behind it. It returns
 	// the exit code.
 	RunRunner(args []string) int
