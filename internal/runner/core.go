@@ -1,0 +1,172 @@
+package runner
+
+import (
+	"container/heap"
+	"log/slog"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+)
+
+// Core is the runner's logic without any goroutine. A Handle method takes one input and stages
+// what follows from it; Flush writes the journal, once for everything staged, and only then acts:
+// forks, reaps, sends. So many inputs can be handled for one write(2). One goroutine uses it.
+type Core struct {
+	sys     System
+	journal *Journal
+	log     *slog.Logger
+	opts    CoreOptions
+
+	runs    map[string]*run
+	order   []*run         // of Welcome; may hold runs that are done
+	tokens  map[uint64]any // of Watch: *run for a leader, *member
+	lastTok uint64
+	alive   int // runs that have not ended
+	kids    map[int]*run
+	outbox  []*wire.Event // not acknowledged, in order of Seq
+
+	peer     Peer
+	peerProt int
+
+	staged  staged
+	waiting []*wire.Start // for a free descriptor
+
+	flying   map[string]uint64 // runs handed to Spawn and not answered: their number
+	spawnNo  uint64
+	suspects map[int]uint64 // zombies of unknown birth: spawnNo when first seen
+
+	scanNo   uint64 // of the newest scan begun
+	scanWant bool
+	scanning bool
+
+	timers                        deadlines
+	syncAt, lingerAt, sweepAt     *deadline
+	retryAt, rescanAt             *deadline
+	lastZombies                   time.Time
+	away                          bool // no daemon for longer than syncAfter
+	stopping, finished, unwritten bool
+}
+
+// CoreOptions are the settings of a core.
+type CoreOptions struct {
+	Version string
+	Linger  time.Duration // 0 = for ever
+	Log     *slog.Logger
+	Step    func(point string) // called at each crash point
+}
+
+// Peer is the connection to the daemon. Neither method waits.
+type Peer interface {
+	Send(m *wire.Message)
+	Close() // after what was sent
+}
+
+const (
+	// syncAfter is how long the daemon may be away before the journal is synced.
+	syncAfter = time.Second
+	// retryAfter is the pause between tries to write a journal that cannot be written.
+	retryAfter = time.Second
+)
+
+// NewCore takes over the journal's runs: what became of them is found out first. The caller then
+// calls Flush, as after each input.
+func NewCore(sys System, j *Journal, opts CoreOptions) (*Core, error) {
+	c := &Core{
+		sys: sys, journal: j, log: opts.Log, opts: opts,
+		runs: map[string]*run{}, tokens: map[uint64]any{}, kids: map[int]*run{},
+		flying: map[string]uint64{}, suspects: map[int]uint64{},
+	}
+	if err := c.recover(); err != nil {
+		return nil, err
+	}
+	c.peerGone()
+	return c, nil
+}
+
+// Next returns when HandleTime is wanted.
+func (c *Core) Next() (time.Time, bool) {
+	if len(c.timers) == 0 {
+		return time.Time{}, false
+	}
+	return c.timers[0].at, true
+}
+
+// Finished says whether the runner has nothing to do any more and should end.
+func (c *Core) Finished() bool { return c.finished }
+
+// Alive returns the number of runs that have not ended.
+func (c *Core) Alive() int { return c.alive }
+
+// HandleTime does what is due.
+func (c *Core) HandleTime() {
+	now := c.sys.Now()
+	for len(c.timers) > 0 && !c.timers[0].at.After(now) {
+		d := heap.Pop(&c.timers).(*deadline)
+		switch d.kind {
+		case atTimeout:
+			d.run.timeoutAt = nil
+			c.stopRun(d.run, stopRequest{cause: wire.CauseTimeout})
+		case atKill:
+			d.run.stop.killAt = nil
+			c.killRun(d.run)
+		case atRound:
+			d.run.stop.roundAt = nil
+			c.nextRound(d.run)
+		case atSync:
+			c.syncAt, c.away = nil, true
+			c.staged.sync = true
+		case atLinger:
+			c.lingerAt = nil
+			if c.peer == nil && c.alive == 0 {
+				c.log.Info("nothing to do and no daemon: the runner ends", "after", c.opts.Linger)
+				c.finished = true
+			}
+		case atSweep:
+			c.sweepAt = nil
+			c.sweep()
+		case atRescan:
+			c.rescanAt, c.scanWant = nil, true
+		case atRetry:
+			c.retryAt = nil // Flush tries
+		}
+	}
+}
+
+// HandleShutdown stops every run gracefully; the core is finished once all have ended.
+func (c *Core) HandleShutdown() {
+	if c.stopping {
+		return
+	}
+	c.stopping = true
+	for _, r := range c.orderedRuns() {
+		if r.Exited == nil {
+			c.stopRun(r, stopRequest{cause: wire.CauseStop, why: "shutdown"})
+		}
+	}
+}
+
+// settle decides after each Flush whether to linger or to end.
+func (c *Core) settle() {
+	if c.stopping && c.alive == 0 {
+		c.finished = true
+	}
+	idle := c.peer == nil && c.alive == 0 && c.opts.Linger > 0
+	switch {
+	case idle && c.lingerAt == nil:
+		c.timers.set(&c.lingerAt, c.sys.Now().Add(c.opts.Linger), atLinger, nil)
+	case !idle:
+		c.timers.clear(&c.lingerAt)
+	}
+}
+
+func (c *Core) token(of any) uint64 {
+	c.lastTok++
+	c.tokens[c.lastTok] = of
+	return c.lastTok
+}
+
+func (c *Core) step(point string) {
+	if c.opts.Step != nil {
+		c.opts.Step(point)
+	}
+}

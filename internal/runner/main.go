@@ -1,0 +1,120 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Version is set when linking, with -X; without that the build information speaks.
+var Version string
+
+// Exit codes of Main.
+const (
+	ExitOK     = 0
+	ExitFailed = 1
+	ExitHeld   = 3 // another runner holds the lock
+)
+
+// Main is the runner as a program. Whoever starts it gives it a session of its own. It returns the
+// exit code. SIGTERM and SIGINT stop every job gracefully, and it ends when they have ended.
+func Main(args []string) int {
+	flags := flag.NewFlagSet("queuemgr-runner", flag.ContinueOnError)
+	cfg := Config{Version: version()}
+	flags.StringVar(&cfg.Socket, "socket", "", "unix socket for the daemon")
+	flags.StringVar(&cfg.Journal, "journal", "", "journal file")
+	flags.StringVar(&cfg.Lock, "lock", "", "lock file")
+	flags.DurationVar(&cfg.Linger, "linger", 10*time.Second,
+		"end after so long without a daemon and without a job; 0 = never")
+	showVersion := flags.Bool("version", false, "print the version and end")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return ExitOK
+	case err != nil:
+		return ExitFailed
+	}
+	if *showVersion {
+		fmt.Println("queuemgr-runner", cfg.Version)
+		return ExitOK
+	}
+	if cfg.Socket == "" || cfg.Journal == "" || cfg.Lock == "" || flags.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "queuemgr-runner: --socket, --journal and --lock are needed, and nothing else")
+		return ExitFailed
+	}
+	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	return serve(cfg)
+}
+
+func serve(cfg Config) int {
+	if err := closeInherited(); err != nil {
+		cfg.Log.Warn("descriptors of the starter stay open here", "error", err)
+	}
+	// Signals that the starter ignored would be ignored in the jobs, too; a handler is reset by exec.
+	ignored := make(chan os.Signal, 1)
+	signal.Notify(ignored, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
+	defer signal.Stop(ignored)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	// Little is alive here and much is short-lived: collecting less often costs a few MB.
+	debug.SetGCPercent(gcPercent)
+
+	r, err := New(cfg)
+	if err == nil {
+		err = r.Run(ctx)
+	}
+	var held *HeldError
+	switch {
+	case errors.As(err, &held):
+		cfg.Log.Error(err.Error())
+		return ExitHeld
+	case err != nil:
+		cfg.Log.Error("the runner failed", "error", err)
+		return ExitFailed
+	}
+	return ExitOK
+}
+
+// closeInherited closes what the starter left open beyond stderr: a pipe of its own would otherwise
+// stay open for as long as the runner lives. Inherited descriptors are those that are not marked
+// close-on-exec; everything that Go opened already is.
+func closeInherited() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= 2 {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			errs = append(errs, unix.Close(fd))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// gcPercent is GOGC of the runner.
+const gcPercent = 200
+
+func version() string {
+	if Version != "" {
+		return Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

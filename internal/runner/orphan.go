@@ -1,0 +1,75 @@
+package runner
+
+import "time"
+
+// The runner is a subreaper: what its jobs leave behind becomes its child and must be reaped. A
+// zombie that is no run's leader is such an orphan, unless it is a job so new that its fork has
+// not been answered; so a zombie of unknown birth waits until every fork that was under way when
+// it was first seen is answered.
+
+const (
+	// sweepAfter gathers the signals of many ends into one sweep.
+	sweepAfter = 50 * time.Millisecond
+	// zombiesEvery is the least time between two looks at all processes of the machine.
+	zombiesEvery = time.Second
+)
+
+// HandleChild takes word that some child ended.
+func (c *Core) HandleChild() { c.sweepSoon() }
+
+func (c *Core) sweepSoon() {
+	if c.sweepAt == nil {
+		c.timers.set(&c.sweepAt, c.sys.Now().Add(sweepAfter), atSweep, nil)
+	}
+}
+
+// sweep reaps orphans. The kernel shows one zombie at a time; where that one is not for us to reap
+// yet, the others are looked for among all processes, but not often.
+func (c *Core) sweep() {
+	for {
+		pid := c.sys.Zombie()
+		if pid == 0 {
+			clear(c.suspects)
+			return
+		}
+		if !c.orphan(pid) {
+			break
+		}
+		c.sys.ReapOrphan(pid)
+	}
+	c.sweepSoon()
+	now := c.sys.Now()
+	if now.Sub(c.lastZombies) < zombiesEvery {
+		return
+	}
+	c.lastZombies = now
+	for _, pid := range c.sys.Zombies() {
+		if c.orphan(pid) {
+			c.sys.ReapOrphan(pid)
+		}
+	}
+}
+
+// orphan says whether the zombie pid can be none of our runs.
+func (c *Core) orphan(pid int) bool {
+	if c.kids[pid] != nil {
+		delete(c.suspects, pid)
+		return false
+	}
+	if len(c.flying) == 0 {
+		delete(c.suspects, pid)
+		return true
+	}
+	seen, ok := c.suspects[pid]
+	if !ok {
+		c.suspects[pid] = c.spawnNo
+		return false
+	}
+	for _, no := range c.flying {
+		if no <= seen {
+			return false
+		}
+	}
+	delete(c.suspects, pid)
+	return true
+}

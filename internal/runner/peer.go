@@ -1,0 +1,142 @@
+package runner
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/queuemgr/queuemgr/internal/crashpoint"
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+	"golang.org/x/sys/unix"
+)
+
+// peer is one connection. A goroutine reads, another writes what Send queued.
+type peer struct {
+	conn *wire.Conn
+	log  *slog.Logger
+
+	mu     sync.Mutex // guards queue and closed
+	more   sync.Cond
+	queue  []*wire.Message
+	closed bool
+}
+
+func newPeer(nc net.Conn, log *slog.Logger) *peer {
+	p := &peer{conn: wire.NewConn(nc), log: log}
+	p.more.L = &p.mu
+	return p
+}
+
+// Send implements Peer.
+func (p *peer) Send(m *wire.Message) {
+	p.mu.Lock()
+	if !p.closed {
+		p.queue = append(p.queue, m)
+	}
+	p.mu.Unlock()
+	p.more.Signal()
+}
+
+// Close implements Peer.
+func (p *peer) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.more.Signal()
+}
+
+// abort closes the connection whatever is still to be sent.
+func (p *peer) abort() {
+	p.Close()
+	if err := p.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		p.log.Warn("close the connection to the daemon", "error", err)
+	}
+}
+
+// write sends what is queued until the peer is closed, then closes the connection.
+func (p *peer) write() {
+	defer p.abort()
+	for {
+		p.mu.Lock()
+		for len(p.queue) == 0 && !p.closed {
+			p.more.Wait()
+		}
+		batch := merge(p.queue)
+		p.queue = nil
+		closed := p.closed
+		p.mu.Unlock()
+		for _, m := range batch {
+			if err := p.conn.Send(m); err != nil {
+				p.log.Warn("send to the daemon", "error", err)
+				return
+			}
+			if m.Events != nil {
+				crashpoint.Here("runner.after-deliver")
+			}
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// merge joins neighbouring messages of events: while one is sent, more gather.
+func merge(queue []*wire.Message) []*wire.Message {
+	var out []*wire.Message
+	for _, m := range queue {
+		if n := len(out); n > 0 && m.Events != nil && out[n-1].Events != nil &&
+			len(out[n-1].Events)+len(m.Events) <= maxEvents {
+			out[n-1].Events = append(out[n-1].Events, m.Events...)
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// read hands messages to the core until the connection ends. What is not a message ends it.
+func (p *peer) read(post func(func(*Core))) {
+	known := false
+	for {
+		m, err := p.conn.Receive()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+				p.log.Warn("receive from the daemon", "error", err)
+			}
+			break
+		}
+		if !known {
+			if m.Hello == nil {
+				p.log.Warn("a connection did not begin with hello")
+				break
+			}
+			known = true
+			post(func(c *Core) { c.HandleHello(p, m.Hello) })
+			continue
+		}
+		post(func(c *Core) { c.HandleMessage(p, m) })
+	}
+	p.Close()
+	if known {
+		post(func(c *Core) { c.HandleClosed(p) })
+	}
+}
+
+// mayConnect says whether the other end is root or the runner's own user.
+func mayConnect(nc *net.UnixConn) (uid uint32, ok bool, err error) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return 0, false, err
+	}
+	var cred *unix.Ucred
+	cerr := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err = errors.Join(cerr, err); err != nil {
+		return 0, false, err
+	}
+	return cred.Uid, cred.Uid == 0 || cred.Uid == uint32(os.Getuid()), nil
+}

@@ -1,0 +1,119 @@
+package runner
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+)
+
+// Texts of CauseLost.
+const (
+	lostReboot = "the machine restarted while the job ran; its outcome is not known"
+	lostGone   = "the runner was restarted while the job ran; its exit status went to another process"
+	lostIntent = "the runner died while starting it; whether it ran is not known"
+)
+
+// recover finds out what became of the journal's runs. An outcome that cannot be known is lost:
+// never guessed, never run again.
+func (c *Core) recover() error {
+	found := c.journal.found
+	c.journal.found = nil
+	rebooted := c.journal.header.BootID != c.sys.BootID()
+	var doubt []*run
+	for _, rec := range found {
+		r := &run{runRecord: *rec}
+		c.add(r)
+		c.outboxOf(r)
+		switch {
+		case r.Exited != nil:
+		case rebooted && r.Status == nil:
+			c.lost(r, lostReboot)
+		case rebooted:
+			e := *r.Status
+			c.ended(r, &e)
+		case r.Status != nil:
+			c.resumeStop(r)
+		case r.Started == nil:
+			doubt = append(doubt, r)
+		default:
+			c.adopt(r, r.Started.PID, r.Started.StartTicks)
+		}
+	}
+	slices.SortFunc(c.outbox, func(a, b *wire.Event) int { return cmp.Compare(a.Seq, b.Seq) })
+	if len(doubt) > 0 {
+		snap, err := c.sys.ScanNow()
+		if err != nil {
+			return fmt.Errorf("look for jobs of the runner before: %w", err)
+		}
+		for _, r := range doubt {
+			c.seek(r, snap)
+		}
+	}
+	if !rebooted {
+		return nil
+	}
+	// What was written last before a power loss may be gone, so this counts as another journal.
+	// The ends above are written first, while the old boot id still stands in the header.
+	if !c.writeOut() {
+		return fmt.Errorf("the runner journal %s cannot be written", c.journal.path)
+	}
+	c.journal.header.BootID = c.sys.BootID()
+	c.newIdentity()
+	return nil
+}
+
+// writeOut writes the staged records at once.
+func (c *Core) writeOut() bool {
+	c.writeJournal()
+	return len(c.staged.records) == 0
+}
+
+// outboxOf puts the recorded events of r that nobody acknowledged into the outbox.
+func (c *Core) outboxOf(r *run) {
+	for _, e := range []*wire.Event{r.Started, r.Exited} {
+		if e != nil && e.Seq > c.journal.header.Acked {
+			c.outbox = append(c.outbox, e)
+		}
+	}
+}
+
+// adopt goes on watching a process of the runner before.
+func (c *Core) adopt(r *run, pid int, ticks uint64) {
+	p, ok := c.sys.Open(pid, ticks)
+	if !ok {
+		c.lost(r, lostGone)
+		return
+	}
+	c.hold(r, p)
+	c.staged.started = append(c.staged.started, r)
+	now := c.sys.Now()
+	c.limit(r, now.Add(-now.Sub(r.Started.At)))
+}
+
+// seek looks for the process of a run whose fork is in doubt.
+func (c *Core) seek(r *run, snap Snapshot) {
+	info, ok := carrier(snap, r.id())
+	if !ok {
+		c.lost(r, lostIntent)
+		return
+	}
+	p, ok := c.sys.Open(info.PID, info.Ticks)
+	if !ok {
+		c.lost(r, lostGone)
+		return
+	}
+	c.started(r, p, info.Started)
+}
+
+// resumeStop goes on killing the tree of a run whose leader has ended.
+func (c *Core) resumeStop(r *run) {
+	c.stopRun(r, stopRequest{cause: r.Status.Cause, why: r.Status.Why, force: true})
+}
+
+func (c *Core) lost(r *run, text string) {
+	e := r.event(wire.Exited, c.sys.Now())
+	e.Cause, e.Error = wire.CauseLost, text
+	c.ended(r, e)
+}

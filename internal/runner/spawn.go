@@ -1,0 +1,211 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+	"golang.org/x/sys/unix"
+)
+
+// spawnPool forks on a few threads of its own.
+type spawnPool struct {
+	sys   *linux
+	null  int // /dev/null
+	umask int // of the runner, for starts without one
+	limit int64
+
+	mu     sync.Mutex // guards queue and closed
+	more   sync.Cond
+	queue  []*wire.Start
+	closed bool
+	done   sync.WaitGroup
+}
+
+const (
+	// logUmask makes log files 0640 and their directories 0750.
+	logUmask = 0o027
+	// keepFree descriptors are left for everything that is not a job.
+	keepFree = 64
+	// busyTries is how often a program that somebody still writes is tried, busyWait apart.
+	busyTries = 5
+	busyWait  = 10 * time.Millisecond
+)
+
+func newSpawnPool(sys *linux) (*spawnPool, error) {
+	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open /dev/null: %w", err)
+	}
+	p := &spawnPool{sys: sys, null: null, limit: math.MaxInt64}
+	p.more.L = &p.mu
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur < math.MaxInt64 {
+		p.limit = max(int64(files.Cur)-keepFree, 1)
+	}
+	ready := make(chan error)
+	workers := runtime.GOMAXPROCS(0)
+	for range workers {
+		p.done.Go(func() { p.worker(ready) })
+	}
+	for range workers {
+		err = errors.Join(err, <-ready)
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// add queues starts; it never waits.
+func (p *spawnPool) add(starts []*wire.Start) {
+	p.mu.Lock()
+	p.queue = append(p.queue, starts...)
+	p.mu.Unlock()
+	if len(starts) == 1 {
+		p.more.Signal()
+	} else {
+		p.more.Broadcast()
+	}
+}
+
+// close drops what is queued and waits for forks under way.
+func (p *spawnPool) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.more.Broadcast()
+	p.done.Wait()
+	if err := unix.Close(p.null); err != nil {
+		p.sys.log.Error("close /dev/null", "error", err)
+	}
+}
+
+func (p *spawnPool) next() (*wire.Start, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.queue) == 0 && !p.closed {
+		p.more.Wait()
+	}
+	if p.closed {
+		return nil, false
+	}
+	s := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	return s, true
+}
+
+// worker forks on a thread with a umask of its own, which ends with it.
+func (p *spawnPool) worker(ready chan<- error) {
+	runtime.LockOSThread() // never unlocked: the thread is not fit for anything else
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		ready <- fmt.Errorf("unshare the umask of a thread: %w", err)
+		return
+	}
+	umask := unix.Umask(logUmask)
+	ready <- nil
+	for {
+		s, ok := p.next()
+		if !ok {
+			return
+		}
+		res := p.start(s, umask)
+		p.sys.post(func(c *Core) { c.HandleSpawned(res) })
+	}
+}
+
+// start forks and execs one run. The thread's umask is logUmask before and after.
+func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
+	res := Spawned{RunID: s.RunID}
+	if p.sys.fds.Load() >= p.limit {
+		res.Err = spawnError(unix.EMFILE, "too many jobs for the limit of open files: %v", unix.EMFILE)
+		return res
+	}
+	path, serr := findProgram(s)
+	if serr != nil {
+		res.Err = serr
+		return res
+	}
+	out, err := openLog(s.Stdout)
+	if err != nil {
+		res.Err = logError(s.Stdout, err)
+		return res
+	}
+	defer p.closeLog(s.Stdout, out)
+	errs := out
+	if s.Stderr != "" {
+		if errs, err = openLog(s.Stderr); err != nil {
+			res.Err = logError(s.Stderr, err)
+			return res
+		}
+		defer p.closeLog(s.Stderr, errs)
+	}
+	if s.Umask != nil {
+		umask = int(*s.Umask & 0o777)
+	}
+	pidfd := -1
+	attr := &syscall.ProcAttr{
+		Dir: s.Cwd, Env: s.Env,
+		Files: []uintptr{uintptr(p.null), uintptr(out), uintptr(errs)},
+		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
+	}
+	var pid int
+	for try := 1; ; try++ {
+		unix.Umask(umask)
+		pid, err = syscall.ForkExec(path, s.Argv, attr)
+		unix.Umask(logUmask)
+		// A script that was just written is busy for as long as a process forked meanwhile by
+		// the writer still has it open, which is until that process execs.
+		if !errors.Is(err, syscall.ETXTBSY) || try == busyTries {
+			break
+		}
+		time.Sleep(busyWait)
+	}
+	res.At = time.Now()
+	if err != nil {
+		res.Err = explain(s, path, err)
+		return res
+	}
+	res.Process = &Process{PID: pid, Child: true, FD: pidfd}
+	p.sys.fds.Add(1)
+	if info, err := p.sys.proc.stat(pid); err == nil {
+		res.Process.Ticks = info.Ticks
+	} else {
+		p.sys.log.Warn("a job's start time is not known", "pid", pid, "error", err)
+	}
+	return res
+}
+
+// openLog opens a log file for appending. Its directory is only made once that is seen to be
+// missing, so that the usual start costs one system call.
+func openLog(path string) (int, error) {
+	const flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CREAT | unix.O_CLOEXEC | unix.O_NOCTTY
+	for try := 0; ; {
+		fd, err := unix.Open(path, flags, 0o640)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.ENOENT) && try == 0:
+			try++
+			if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+				return -1, err
+			}
+		default:
+			return fd, err
+		}
+	}
+}
+
+func (p *spawnPool) closeLog(path string, fd int) {
+	if err := unix.Close(fd); err != nil {
+		p.sys.log.Error("close a log file", "path", path, "error", err)
+	}
+}

@@ -1,0 +1,114 @@
+package runner
+
+import (
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+)
+
+// handleStart takes a batch of starts. A run that is known starts nothing.
+func (c *Core) handleStart(starts []wire.Start) {
+	c.step("runner.after-receive-start")
+	for i := range starts {
+		s := &starts[i]
+		if r := c.runs[s.RunID]; r != nil {
+			c.resend(r)
+			continue
+		}
+		r := &run{runRecord: runRecord{Intent: intent{
+			RunID: s.RunID, JobID: s.JobID, Fence: s.Fence,
+			TimeoutMS: s.TimeoutMS, GraceMS: s.GraceMS, StopSignal: s.StopSignal,
+		}}}
+		c.add(r)
+		switch {
+		case s.RunID == "":
+			c.notStarted(r, &SpawnError{Text: "a start without a run id"})
+		case c.stopping:
+			e := r.event(wire.Exited, c.sys.Now())
+			e.Cause, e.Why = wire.CauseStop, "shutdown"
+			e.Error = "the runner was shutting down; the job was not started"
+			c.ended(r, e)
+		default:
+			c.staged.intents = append(c.staged.intents, r)
+			c.staged.starts = append(c.staged.starts, s)
+		}
+	}
+}
+
+// resend puts what the daemon has not acknowledged of r into the next message again.
+func (c *Core) resend(r *run) {
+	for _, e := range []*wire.Event{r.Started, r.Exited} {
+		if e != nil && e.Seq > c.journal.header.Acked {
+			c.staged.event(e)
+		}
+	}
+}
+
+// notStarted ends a run that never had a process.
+func (c *Core) notStarted(r *run, err *SpawnError) {
+	e := r.event(wire.Exited, c.sys.Now())
+	e.Cause, e.Error, e.Errno = wire.CauseSpawn, err.Text, int(err.Errno)
+	c.ended(r, e)
+}
+
+// spawn hands starts to the system, the intents being on record.
+func (c *Core) spawn(starts []*wire.Start) {
+	for _, s := range starts {
+		c.spawnNo++
+		c.flying[s.RunID] = c.spawnNo
+		if c.runs[s.RunID].start == nil {
+			c.runs[s.RunID].start = s
+		}
+	}
+	c.sys.Spawn(starts)
+}
+
+// HandleSpawned takes the answer to one start.
+func (c *Core) HandleSpawned(s Spawned) {
+	c.step("runner.after-fork")
+	delete(c.flying, s.RunID)
+	if len(c.suspects) > 0 {
+		c.sweepSoon()
+	}
+	r := c.runs[s.RunID]
+	switch {
+	case s.Err == nil:
+		r.start = nil
+		c.started(r, s.Process, s.At)
+		if r.stop != nil {
+			c.wantScan(r)
+		}
+	case s.Err.Busy && c.processes() > 0:
+		c.waiting = append(c.waiting, r.start)
+	default:
+		r.start = nil
+		c.notStarted(r, s.Err)
+	}
+}
+
+// processes counts the runs that hold descriptors or are about to.
+func (c *Core) processes() int { return len(c.kids) + len(c.flying) }
+
+// respawn tries up to n starts again that found no free descriptor.
+func (c *Core) respawn(n int) {
+	var again []*wire.Start
+	for len(c.waiting) > 0 && len(again) < n {
+		s := c.waiting[0]
+		c.waiting = c.waiting[1:]
+		if r := c.runs[s.RunID]; r != nil && r.start == s { // not stopped meanwhile
+			again = append(again, s)
+		}
+	}
+	if len(again) > 0 {
+		c.spawn(again)
+	}
+}
+
+// watchLeader asks for the end of r's process. Without that it could never be told; so a failure
+// leaves the run to the timer that looks at zombies.
+func (c *Core) watchLeader(r *run) {
+	if r.proc == nil { // given up meanwhile
+		return
+	}
+	if err := c.sys.Watch(r.proc, r.token); err != nil {
+		c.log.Error("cannot watch a job's process", "run", r.id(), "pid", r.proc.PID, "error", err)
+	}
+}

@@ -1,0 +1,38 @@
+package runner
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestExitCodesAndSignals(t *testing.T) {
+	h := newHome(t)
+	startRunner(t, h.config(t))
+	c := hello(t, h, wire.Hello{Registry: "r", Epoch: 1})
+	for i, tt := range []struct{ script, want string }{
+		{"exit 0", "exit code=0 signal=0"},
+		{"exit 7", "exit code=7 signal=0"},
+		{"exit 255", "exit code=255 signal=0"},
+		{"kill -SEGV $$", "exit code=- signal=11"},
+		{"kill -KILL $$", "exit code=- signal=9"},
+		{"kill -TERM $$", "exit code=- signal=15"},
+	} {
+		id := fmt.Sprint("run", i)
+		c.start(h.sh(id, tt.script))
+		e := c.waitExited(id)
+		if got := outcome(e); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.script, got, tt.want)
+		}
+		if s := c.started[id]; s == nil || s.Seq >= e.Seq || s.PID == 0 || s.StartTicks == 0 || s.At.After(e.At) {
+			t.Errorf("%s: started %+v, exited %+v", tt.script, s, e)
+		}
+		if e.Usage == nil || e.Usage.MaxRSS == 0 {
+			t.Errorf("%s: usage %+v", tt.script, e.Usage)
+		}
+	}
+}
