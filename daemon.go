@@ -104,10 +104,9 @@ func (d *daemon) openRegistry(ctx context.Context) error {
 }
 
 func (d *daemon) startEngine(ctx context.Context) error {
-	runner := &runnerStarter{paths: d.c.Paths, log: d.log}
 	var err error
 	d.engine, err = engine.Start(ctx, engine.Options{
-		Store: d.store, Hub: d.hub, Dial: runner.dial, Now: time.Now, NewRunID: newRunID, Log: d.log,
+		Store: d.store, Hub: d.hub, Dial: runnerStarter(d.c.Paths, d.log).Dial, Now: time.Now, NewRunID: newRunID, Log: d.log,
 		Node: d.c.Node, Version: Version(), Home: d.c.Paths.Home, LogDir: d.c.Paths.JobLogs(), ProcDir: d.c.ProcDir,
 		MaxConcurrent: int(d.c.MaxConcurrentJobs), ShutdownTimeout: d.c.ShutdownTimeout, CleanupInterval: d.c.CleanupInterval,
 		Retention: retention(d.c.Retention), MaxRetained: d.c.MaxRetainedTerminalJobs, MaxQueueSize: d.c.MaxQueueSize,

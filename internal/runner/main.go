@@ -71,6 +71,7 @@ func serve(cfg Config) int {
 
 	r, err := New(cfg)
 	if err == nil {
+		announce(cfg.Log)
 		err = r.Run(ctx)
 	}
 	var held *HeldError
@@ -83,6 +84,14 @@ func serve(cfg Config) int {
 		return ExitFailed
 	}
 	return ExitOK
+}
+
+// announce tells the starter, who may wait at the other end of stdout, that the socket is there.
+// Nothing is written to stdout afterwards, so the starter need not keep its end.
+func announce(log *slog.Logger) {
+	if _, err := fmt.Println("ready"); err != nil {
+		log.Info("nobody waits for the runner to be ready", "error", err)
+	}
 }
 
 // closeInherited closes what the starter left open beyond stderr: a pipe of its own would otherwise
