@@ -7,7 +7,7 @@ DESTDIR ?=
 
 GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
-LDFLAGS   = -s -w -X main.version=$(VERSION)
+LDFLAGS   = -s -w -X github.com/queuemgr/queuemgr.version=$(VERSION) -X github.com/queuemgr/queuemgr/internal/runner.Version=$(VERSION)
 GOBUILD   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 TESTRUN   = $(GO) run ./scripts/testrun
 UNIT_PKGS = $$($(GO) list ./... | grep -v -e '/test/' -e '/test$$')
