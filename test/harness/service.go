@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +26,8 @@ type Service struct {
 	Home string   // its QUEUEMGR_HOME, absolute
 	Bin  string   // folder of queuemgr and queuemgr-runner
 	Env  []string // KEY=VALUE laid over the environment of every command
+	// As is the user that every command runs as; nil is the caller.
+	As *syscall.Credential
 }
 
 // Socket is the path of the daemon's socket.
@@ -46,6 +49,7 @@ func (s *Service) Cmd(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "queuemgr"), args...)
 	cmd.Env = s.Environ()
 	cmd.Dir = s.Home
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.As}
 	return cmd
 }
 

@@ -1,0 +1,163 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// TestCorruptRegistryIsRefused holds that a damaged registry.db stops the start, is left as it is,
+// and can be rebuilt from registry.jsonl as the message says.
+func TestCorruptRegistryIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func([]byte) []byte{
+		"overwritten header": func(b []byte) []byte { return append([]byte("this is no database at all"), b[26:]...) },
+		"truncated":          func(b []byte) []byte { return b[:len(b)/2/4096*4096+100] },
+		"empty pages": func(b []byte) []byte {
+			clear(b[4096:])
+			return b
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			h.start()
+			h.must("queue", "add", "kept", "--concurrency", "3")
+			failed, held := h.add("--name", "kept job", "--", "sh", "-c", "exit 3"), h.add("--queue", "kept", "--hold", "--", "true")
+			h.wait(failed)
+			h.must("daemon", "stop")
+
+			path := h.Path("lib", "registry.db")
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			broken := damage(whole)
+			if err := os.WriteFile(path, broken, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			h.refused(1, []string{path, "registry import"}, "daemon", "start", "--daemon")
+			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, broken) {
+				t.Errorf("registry.db was changed by the refused start: %v", err)
+			}
+
+			if err := os.Rename(path, path+".broken"); err != nil {
+				t.Fatal(err)
+			}
+			journal := h.Path("lib", "registry.jsonl")
+			copied := h.write("saved.jsonl", h.read(journal))
+			h.must("registry", "import", copied)
+			h.start()
+			if j := h.wantEnd(failed, job.Failed, job.ReasonExit, 3); j.Name != "kept job" {
+				t.Errorf("its name is %q", j.Name)
+			}
+			if j := h.job(held); j.State != job.Held || j.Queue != "kept" {
+				t.Errorf("the held job is %s in queue %s", j.State, j.Queue)
+			}
+			if id := h.add("--", "true"); id != held+1 {
+				t.Errorf("the next number is %d, want %d", id, held+1)
+			}
+		})
+	}
+}
+
+func (h *home) read(path string) string {
+	h.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestTornRegistryJSONL cuts the last line as a power loss does: it is written whole again, and no
+// change is missing or double.
+func TestTornRegistryJSONL(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	h.wait(h.add("--", "true"))
+	h.must("daemon", "stop")
+	path := h.Path("lib", "registry.jsonl")
+	text := h.read(path)
+	if err := os.WriteFile(path, []byte(text[:len(text)-20]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	h.wait(h.add("--", "true"))
+	h.must("daemon", "stop")
+	now := h.read(path)
+	if !strings.HasPrefix(now, text) {
+		t.Errorf("the torn line was not made whole:\nbefore:\n%s\nnow:\n%s", text, now)
+	}
+	var last uint64
+	for line := range strings.Lines(now) {
+		c, err := job.ParseChange([]byte(line))
+		if err != nil {
+			t.Fatalf("bad line %q: %v", line, err)
+		}
+		if c.Seq != last+1 && last != 0 {
+			t.Errorf("change %d follows %d", c.Seq, last)
+		}
+		last = c.Seq
+	}
+}
+
+// TestTornRunnerJournal damages the end of the runner's journal while a job runs and neither daemon
+// nor runner lives: the job's outcome cannot be known and must be called lost, not guessed.
+func TestTornRunnerJournal(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	g := newGates(h)
+	id := h.add("--", "sh", "-c", g.script("exit 5"))
+	pid := g.arrived.pid()
+	h.kill()
+	h.killRunner()
+	path := h.Path("lib", "runner.journal")
+	text := h.read(path)
+	if err := os.WriteFile(path, []byte(text[:len(text)-10]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	follow := h.follow(0)
+	g.gate.release(1)
+	h.waitPID(pid)
+	follow.until("the job's end", func(c job.Change) bool { return c.JobID == id && c.State.Ended() })
+	if j := h.job(id); j.State != job.Failed || j.Reason != job.ReasonLost || j.Attempt != 1 {
+		t.Errorf("state %s, reason %s, attempt %d; want failed, lost, 1", j.State, j.Reason, j.Attempt)
+	}
+	if code := h.wait(id); code != 125 {
+		t.Errorf("job wait exits %d, want 125", code)
+	}
+	if code := h.wait(h.add("--", "sh", "-c", "exit 2")); code != 2 {
+		t.Errorf("a job afterwards exits %d, want 2", code)
+	}
+}
+
+// TestExportImport takes a registry to another home.
+func TestExportImport(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	done, held := h.add("--tag", "x", "--", "sh", "-c", "exit 3"), h.add("--hold", "--env", "SECRET=hidden", "--", "true")
+	h.wait(done)
+	file := h.Path("export.jsonl")
+	h.must("registry", "export", file)
+	if strings.Contains(h.read(file), "hidden") {
+		t.Error("the export holds a job's environment")
+	}
+	other := newHome(t)
+	other.must("registry", "import", file)
+	if out := other.must("registry", "check"); strings.Contains(out, "wrong") {
+		t.Errorf("registry check: %s", out)
+	}
+	other.start()
+	other.wantEnd(done, job.Failed, job.ReasonExit, 3)
+	if j := other.job(held); j.State != job.Held {
+		t.Errorf("the held job is %s", j.State)
+	}
+}

@@ -1,0 +1,60 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/queuemgr/queuemgr/job"
+	"github.com/queuemgr/queuemgr/test/harness"
+)
+
+// stubborn is a tree that ignores TERM in the leader, its children, and a process that has left by
+// a double fork into a session of its own, which tells the test when all of it is there.
+const stubborn = `trap '' TERM INT HUP
+sleep 1000 &
+(sleep 1001 &)
+(setsid sh -c 'trap "" TERM HUP; sleep 1002 & echo away >"$ARRIVED"; sleep 1003' &) &
+while :; do sleep 1; done`
+
+func TestStopLeavesNothingOfAStubbornTree(t *testing.T) {
+	t.Parallel()
+	for _, verb := range [][]string{{"stop", "--grace", "0.3"}, {"stop", "--force"}, {"delete", "--grace", "0.3"}} {
+		t.Run(fmt.Sprint(verb), func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			h.start()
+			arrived := newFIFO(h, "arrived")
+			mark := "STUBBORN=" + h.Home
+			id := h.add("--env", mark, "--env", "ARRIVED="+arrived.path, "--", "sh", "-c", stubborn)
+			arrived.line()
+			tree, err := harness.ProcessesWith(mark)
+			if err != nil || len(tree) < 6 {
+				t.Fatalf("the tree has %d processes, want at least 6: %v, %v", len(tree), tree, err)
+			}
+			follow := h.follow(h.status().Seq)
+			want := job.Stopped
+			if verb[0] == "delete" {
+				want = job.Deleted
+			}
+			h.must(append(append([]string{"job"}, verb...), fmt.Sprint(id))...)
+			if j := h.job(id); j.State != want {
+				follow.state(id, want)
+			}
+			left, err := harness.ProcessesWith(mark)
+			if err != nil || len(left) > 0 {
+				t.Errorf("survivors: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// TestStopOfAnEndedJobKeepsItsEnd holds that an exit before the stop signal stays what it was.
+func TestStopOfAnEndedJobKeepsItsEnd(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	id := h.add("--", "sh", "-c", "exit 4")
+	h.wait(id)
+	h.refused(4, nil, "job", "stop", fmt.Sprint(id))
+	h.wantEnd(id, job.Failed, job.ReasonExit, 4)
+}
