@@ -66,6 +66,8 @@ const (
 	syncAfter = time.Second
 	// retryAfter is the pause between tries to write a journal that cannot be written.
 	retryAfter = time.Second
+	// busyForks is how many forks under way count as busy.
+	busyForks = 8
 )
 
 // NewCore takes over the journal's runs: what became of them is found out first. The caller then
@@ -96,6 +98,9 @@ func (c *Core) Finished() bool { return c.finished }
 
 // Alive returns the number of runs that have not ended.
 func (c *Core) Alive() int { return c.alive }
+
+// Busy says whether so many forks are under way that a little delay costs nobody anything.
+func (c *Core) Busy() bool { return len(c.flying) > busyForks }
 
 // HandleTime does what is due.
 func (c *Core) HandleTime() {

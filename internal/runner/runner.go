@@ -52,6 +52,9 @@ const (
 	maxSocketPath = 107 // bytes: sun_path without its NUL
 	maxDrain      = 512 // inputs handled for one Flush
 	lastWords     = 2 * time.Second
+	// gather is how long inputs are let come together while many forks are under way: each wakes
+	// this goroutine, and with it the daemon, at the price of a fork's tenth.
+	gather = time.Millisecond
 )
 
 // New takes the lock, opens the journal, makes this process a subreaper, finds out what became of
@@ -161,6 +164,9 @@ func (r *Runner) loop(ctx context.Context, children <-chan os.Signal) {
 		select {
 		case f := <-r.inputs:
 			f(r.core)
+			if r.core.Busy() {
+				time.Sleep(gather)
+			}
 			r.drain()
 		case <-due:
 			r.core.HandleTime()

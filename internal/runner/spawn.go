@@ -51,7 +51,8 @@ func newSpawnPool(sys *linux) (*spawnPool, error) {
 		p.limit = max(int64(files.Cur)-keepFree, 1)
 	}
 	ready := make(chan error)
-	workers := runtime.GOMAXPROCS(0)
+	// One more than cores: each waits, without a core, while its child execs.
+	workers := runtime.GOMAXPROCS(0) + 1
 	for range workers {
 		p.done.Go(func() { p.worker(ready) })
 	}

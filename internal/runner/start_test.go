@@ -2,13 +2,24 @@ package runner
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if builds.dir != "" {
+			if err := os.RemoveAll(builds.dir); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				code = 1
+			}
+		}
+		os.Exit(code)
+	}))
+}
 
 func TestExitCodesAndSignals(t *testing.T) {
 	h := newHome(t)
