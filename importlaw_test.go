@@ -31,13 +31,15 @@ var importLaw = map[string]rule{
 	"internal/store/jsonl":     {own: "job internal/store", libs: "golang.org/x/sys"},
 	"internal/store/storetest": {own: "job internal/store", libs: "pgregory.net/rapid github.com/google/go-cmp"},
 
-	"internal/scheduler":   {own: "job"},
-	"internal/crashpoint":  {},
-	"internal/joblog":      {libs: "golang.org/x/sys"},
-	"internal/runner":      {own: "internal/runner/wire internal/crashpoint", libs: "golang.org/x/sys"},
-	"internal/runner/wire": {},
+	"internal/scheduler":     {own: "job"},
+	"internal/crashpoint":    {},
+	"internal/joblog":        {libs: "golang.org/x/sys"},
+	"internal/runner":        {own: "internal/runner/wire internal/crashpoint", libs: "golang.org/x/sys"},
+	"internal/runner/wire":   {},
+	"internal/runner/launch": {},
 
-	"internal/engine": {own: "job internal/store internal/scheduler internal/runner/wire internal/joblog internal/crashpoint"},
+	"internal/engine":            {own: "job internal/store internal/scheduler internal/runner/wire internal/joblog internal/crashpoint"},
+	"internal/engine/enginetest": {own: "job internal/engine internal/runner internal/runner/launch internal/store/sqlite", libs: "go.uber.org/goleak"},
 
 	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2"},
 	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
