@@ -165,7 +165,7 @@ func checkVariables(environ []string) error {
 			continue
 		}
 		for right := range maps.Keys(known) {
-			if distance(name, right) <= 2 {
+			if d := distance(name, right); d <= 2 && d*4 <= len(right)-len("QUEUEMGR_") {
 				return &job.Error{Code: job.Invalid, Field: name, Message: fmt.Sprintf("unknown environment variable %s", name),
 					Hint: fmt.Sprintf("did you mean %s?", right)}
 			}

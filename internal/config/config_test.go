@@ -39,7 +39,7 @@ func TestLoadDefaults(t *testing.T) {
 func TestLoadPrecedence(t *testing.T) {
 	home, file := inHome(t, "max_concurrent_jobs = 3\nnode = \"file\"\nshutdown_timeout = 5\ncleanup_interval = \"1m\"\n")
 	c, err := Load(Sources{Home: home,
-		Environ: []string{"QUEUEMGR_MAX_CONCURRENT_JOBS=4", "QUEUEMGR_NODE=variable", "QUEUEMGR_CLEANUP_INTERVAL=", "QUEUEMGR_JOB_ID=7"},
+		Environ: []string{"QUEUEMGR_MAX_CONCURRENT_JOBS=4", "QUEUEMGR_NODE=variable", "QUEUEMGR_CLEANUP_INTERVAL=", "QUEUEMGR_JOB_ID=7", "QUEUEMGR_HOME=" + home, "QUEUEMGR_CRASH=x"},
 		Flags:   map[string]string{"max_concurrent_jobs": "5"}})
 	if err != nil {
 		t.Fatal(err)

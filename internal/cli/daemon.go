@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// daemonOptions are the flags of commands that start a daemon.
+type daemonOptions struct {
+	detach  bool
+	config  string
+	pidfile string
+	set     map[string]string // settings given as flags, by key
+	ready   int               // descriptor on which a detached daemon reports, 0 for none
+}
+
+func (o *daemonOptions) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.config, "config", "", "settings file to read in place of the home's config.toml")
+	f.StringVar(&o.pidfile, "pidfile", "", "file to write the process number to (default daemon.pid of the home)")
+	o.set = map[string]string{}
+	for _, s := range config.Flags() {
+		f.Func(s.Name, s.About, func(text string) error {
+			o.set[s.Key] = text
+			return nil
+		})
+	}
+}
+
+// load reads the settings.
+func (o *daemonOptions) load(a *app) (*config.Config, error) {
+	c, err := config.Load(config.Sources{Home: a.home, PIDFile: o.pidfile, File: o.config, Environ: a.Environ, Flags: o.set, Use: config.ForDaemon})
+	if err != nil {
+		return nil, err
+	}
+	return c, checkSocket(c.Paths.Socket())
+}
+
+func newDaemonCommand(a *app) *cobra.Command {
+	return group("daemon", "run and end the daemon", newDaemonStartCommand(a), newDaemonStopCommand(a), newDaemonRestartCommand(a), newDaemonStatusCommand(a))
+}
+
+func newDaemonStartCommand(a *app) *cobra.Command {
+	var o daemonOptions
+	cmd := &cobra.Command{
+		Use:   "start",
+		Short: "run the daemon",
+		Long: `Runs the daemon in the foreground, or with --daemon in the background: then it returns when the daemon is ready, or
+says why it is not. SIGTERM and SIGINT end the daemon and leave its jobs running.
+
+` + exitCodesHelp,
+		Example: `  queuemgr daemon start --daemon
+  queuemgr --home /srv/queue daemon start --config /etc/queue.toml`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDaemonStart(cmd.Context(), a, o)
+		},
+	}
+	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.detach, "daemon", false, "run in the background")
+	cmd.Flags().IntVar(&o.ready, "ready-fd", 0, "descriptor to report on")
+	if err := cmd.Flags().MarkHidden("ready-fd"); err != nil {
+		panic(err) // the flag is declared above
+	}
+	return cmd
+}
+
+func runDaemonStart(ctx context.Context, a *app, o daemonOptions) error {
+	c, err := o.load(a)
+	switch {
+	case o.ready > 0:
+		return a.runDetached(ctx, c, err, o.ready)
+	case err != nil:
+		return err
+	case o.detach:
+		pid, err := a.startDetached(ctx, c, o)
+		if err != nil {
+			return err
+		}
+		return a.print("daemon started, pid %d; log %s\n", pid, c.Paths.DaemonLog())
+	}
+	log, err := openDaemonLog(c)
+	if err != nil {
+		return err
+	}
+	err = a.Backend.RunDaemon(ctx, c, io.MultiWriter(log, a.Stderr), func() {})
+	return errors.Join(err, log.Close())
+}
+
+// runDetached is the daemon in the background: standard error is its log, and ready the end of a
+// pipe on which who started it waits for "ready" or an error.
+func (a *app) runDetached(ctx context.Context, c *config.Config, err error, ready int) error {
+	syscall.CloseOnExec(ready) // a runner that had it would keep the other side waiting
+	report := os.NewFile(uintptr(ready), "ready")
+	if err == nil {
+		err = a.Backend.RunDaemon(ctx, c, a.Stderr, func() {
+			// Who waited may be gone: that is no reason not to serve.
+			_, _ = io.WriteString(report, readyWord)
+			_ = report.Close()
+			report = nil
+		})
+	}
+	if err != nil && report != nil {
+		var e *job.Error
+		if !errors.As(err, &e) {
+			e = &job.Error{Code: job.Internal, Message: err.Error()}
+		}
+		return errors.Join(err, json.NewEncoder(report).Encode(e))
+	}
+	return err
+}
+
+func openDaemonLog(c *config.Config) (*os.File, error) {
+	if err := os.MkdirAll(c.Paths.Log, 0o700); err != nil {
+		return nil, openError("home", c.Paths.Log, err)
+	}
+	f, err := os.OpenFile(c.Paths.DaemonLog(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, openError("home", c.Paths.DaemonLog(), err)
+	}
+	return f, nil
+}
+
+func newDaemonStopCommand(a *app) *cobra.Command {
+	var keep bool
+	cmd := &cobra.Command{
+		Use:   "stop",
+		Short: "end the daemon and its jobs",
+		Long: `Ends the daemon and waits for its end. Live jobs are stopped first, within the setting shutdown_timeout; with --keep-jobs they
+go on running and the next daemon accounts for them. That no daemon runs is no error.
+
+` + exitCodesHelp,
+		Example: "  queuemgr daemon stop\n  queuemgr daemon stop --keep-jobs",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDaemonStop(cmd.Context(), a, keep)
+		},
+	}
+	cmd.Flags().BoolVar(&keep, "keep-jobs", false, "leave jobs running")
+	return cmd
+}
+
+func runDaemonStop(ctx context.Context, a *app, keep bool) error {
+	stopped, err := a.stopDaemon(ctx, keep)
+	switch {
+	case err != nil:
+		return err
+	case !stopped:
+		return a.print("no daemon runs\n")
+	case keep:
+		return a.print("daemon stopped; jobs go on running\n")
+	default:
+		return a.print("daemon stopped\n")
+	}
+}
+
+func newDaemonRestartCommand(a *app) *cobra.Command {
+	var o daemonOptions
+	cmd := &cobra.Command{
+		Use:   "restart",
+		Short: "end the daemon and start it again; jobs go on running",
+		Long: `Ends the daemon, where one runs, and starts one in the background. Jobs go on running. Without flags of its own it takes those
+that the daemon was started with.
+
+` + exitCodesHelp,
+		Example: "  queuemgr daemon restart",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDaemonRestart(cmd.Context(), a, o)
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func runDaemonRestart(ctx context.Context, a *app, o daemonOptions) error {
+	if o.config == "" && o.pidfile == "" && len(o.set) == 0 {
+		if err := a.formerFlags(ctx, &o); err != nil {
+			return err
+		}
+	}
+	c, err := o.load(a)
+	if err != nil {
+		return err // the daemon that runs is not ended for one that could not start
+	}
+	if _, err := a.stopDaemon(ctx, true); err != nil {
+		return err
+	}
+	pid, err := a.startDetached(ctx, c, o)
+	if err != nil {
+		return err
+	}
+	return a.print("daemon restarted, pid %d; jobs go on running\n", pid)
+}
+
+// formerFlags fills o with the flags of the daemon that runs, where it can be told.
+func (a *app) formerFlags(ctx context.Context, o *daemonOptions) error {
+	svc, err := a.svc()
+	if err != nil {
+		return err
+	}
+	status, err := svc.Status(ctx)
+	if job.CodeOf(err) == job.Unavailable {
+		return nil // no daemon: nothing to take over
+	}
+	if err != nil {
+		return err
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", status.PID))
+	if err != nil {
+		return nil //nolint:nilerr // it has just ended, or is another user's: defaults it is
+	}
+	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+	start := slices.Index(args, "start")
+	if start < 0 {
+		return nil // foreign words: another program's way to run a daemon
+	}
+	former := &cobra.Command{FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true}}
+	var had daemonOptions
+	had.flags(former)
+	if former.ParseFlags(args[start+1:]) == nil {
+		o.config, o.pidfile, o.set = had.config, had.pidfile, had.set
+	}
+	return nil
+}
+
+func newDaemonStatusCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "say whether the daemon runs",
+		Long:  "Says whether the daemon runs: exit code 0 when it does, 5 when it does not. More is told by service status. " + exitCodesHelp,
+		Example: `  queuemgr daemon status
+  queuemgr daemon status >/dev/null || queuemgr daemon start --daemon`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			svc, err := a.svc()
+			if err != nil {
+				return err
+			}
+			s, err := svc.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.print("running, pid %d, up %s\n", s.PID, elapsed(a.now().Sub(s.StartedAt)))
+		},
+	}
+}

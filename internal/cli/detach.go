@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// readyWord is what a detached daemon reports when it serves.
+const readyWord = "ready\n"
+
+// startDetached starts this program as a daemon in a session of its own, with its output in
+// daemon.log, and returns its process number when it is ready, or why it is not.
+func (a *app) startDetached(ctx context.Context, c *config.Config, o daemonOptions) (pid int, err error) {
+	log, err := openDaemonLog(c)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	begin, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, fmt.Errorf("reading %s: %w", log.Name(), err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return 0, fmt.Errorf("finding this program: %w", err)
+	}
+	ready, report, err := os.Pipe()
+	if err != nil {
+		return 0, fmt.Errorf("making a pipe for the daemon: %w", err)
+	}
+	defer ready.Close() //nolint:errcheck // only read
+
+	cmd := exec.Command(program, daemonArgs(c, o)...)
+	cmd.Dir = "/"
+	cmd.Env = a.Environ
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{report} // descriptor 3
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	if closeErr := report.Close(); err == nil && closeErr != nil {
+		err = closeErr
+	}
+	if err != nil {
+		return 0, fmt.Errorf("starting the daemon: %w", err)
+	}
+	// The end of ctx stops the waiting; a daemon that is nearly there is left to get there.
+	stop := context.AfterFunc(ctx, func() { _ = ready.Close() }) // ends the read below
+	defer stop()
+	answer, readErr := io.ReadAll(ready)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if string(answer) == readyWord {
+		pid := cmd.Process.Pid
+		return pid, cmd.Process.Release()
+	}
+	waitErr := cmd.Wait() // it has ended or is about to
+	var e job.Error
+	if json.Unmarshal(answer, &e) == nil && e.Message != "" {
+		return 0, &e
+	}
+	return 0, &job.Error{Code: job.Internal, Err: errors.Join(readErr, waitErr),
+		Message: fmt.Sprintf("the daemon ended before it was ready (%v)%s", waitErr, lastWords(log.Name(), begin)),
+		Hint:    "its log is " + log.Name()}
+}
+
+// daemonArgs are the arguments of a detached daemon.
+func daemonArgs(c *config.Config, o daemonOptions) []string {
+	args := []string{"daemon", "start", "--ready-fd", "3"}
+	if !c.Paths.System {
+		args = append(args, "--home", c.Paths.Home)
+	}
+	if o.config != "" {
+		args = append(args, "--config", c.File)
+	}
+	if o.pidfile != "" {
+		args = append(args, "--pidfile", c.PIDFile)
+	}
+	var set []string
+	for _, s := range config.Flags() {
+		if value, given := o.set[s.Key]; given {
+			set = append(set, "--"+s.Name+"="+value)
+		}
+	}
+	sort.Strings(set)
+	return append(args, set...)
+}
+
+// lastWords returns what was written to a log since begin, its last lines.
+func lastWords(name string, begin int64) string {
+	f, err := os.Open(filepath.Clean(name))
+	if err != nil {
+		return ""
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if info, err := f.Stat(); err == nil && info.Size()-begin > 2048 {
+		begin = info.Size() - 2048
+	}
+	text, err := io.ReadAll(io.NewSectionReader(f, begin, 2048))
+	if err != nil || len(text) == 0 {
+		return ""
+	}
+	return ":\n" + strings.TrimSpace(string(text))
+}

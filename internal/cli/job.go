@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+func newJobCommand(a *app) *cobra.Command {
+	return group("job", "add jobs, look at them and act on them",
+		newJobAddCommand(a), newJobListCommand(a), newJobStatusCommand(a),
+		newJobActCommand(a, job.ActStart), newJobActCommand(a, job.ActStop), newJobActCommand(a, job.ActHold), newJobActCommand(a, job.ActDelete),
+		newJobWaitCommand(a), newJobLogsCommand(a))
+}
+
+// jobTable shows jobs, one a row.
+func (a *app) jobTable(list []*job.Job) *table {
+	t := &table{columns: []column{{title: "ID", right: true}, {title: "STATE"}, {title: "WHY"}, {title: "QUEUE"}, {title: "PRI", right: true},
+		{title: "KEY"}, {title: "NAME"}, {title: "TAGS"}, {title: "OWNER"}, {title: "DONE", right: true}, {title: "TIME", right: true},
+		{title: "ADDED", right: true}, {title: "COMMAND", cut: true}}}
+	if a.colours(a.Stdout) {
+		t.paint = func(column int, cell string) string {
+			if column == 1 {
+				return paintState(cell)
+			}
+			return cell
+		}
+	}
+	owners, queues := map[string]bool{}, map[string]bool{}
+	for _, j := range list {
+		owners[j.Owner], queues[j.Queue] = true, true
+	}
+	now := a.now()
+	for _, j := range list {
+		priority, owner, queue := "", "", ""
+		if j.Priority != 0 {
+			priority = fmt.Sprint(j.Priority)
+		}
+		if len(owners) > 1 {
+			owner = printable(j.Owner)
+		}
+		if len(queues) > 1 || !queues[job.DefaultQueue] {
+			queue = j.Queue
+		}
+		t.add(fmt.Sprint(j.ID), string(j.State), shorten(outcome(j), 40), queue, priority, shorten(printable(j.Key), 24), shorten(printable(j.Name), 32),
+			shorten(printable(strings.Join(j.Tags, ",")), 24), owner, progress(j), runTime(now, j), ago(now, j.CreatedAt), commandText(j))
+	}
+	return t
+}
+
+// progress is what a job reports of itself, "" where it reports nothing.
+func progress(j *job.Job) string {
+	if j.Progress == nil || j.State == job.Completed {
+		return ""
+	}
+	return fmt.Sprintf("%d %%", *j.Progress)
+}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+type actOptions struct {
+	action job.Action
+	sel    selection
+	force  bool
+	grace  string
+	dryRun bool
+	wait   bool
+	yes    bool
+	json   bool
+}
+
+// deed is what there is to say about an action.
+type deed struct {
+	short, long string
+	done, would string      // "job 7 DONE", "job 7 WOULD"
+	fit         []job.State // the states a job to be asked for is in
+	flags       bool        // --force, --grace, --wait
+}
+
+func deedOf(action job.Action) deed {
+	waiting := []job.State{job.Held, job.Scheduled, job.Blocked, job.Queued}
+	live := []job.State{job.Starting, job.Running, job.Paused, job.Stopping}
+	switch action {
+	case job.ActStart:
+		return deed{short: "start waiting jobs next, or ended ones again",
+			long: "Moves waiting jobs to the head of their queue, held ones too, and gives ended jobs a new attempt. Limits of the queue still hold.",
+			done: "starts next", would: "would start next", fit: append(waiting, job.Failed, job.Stopped, job.Completed, job.Skipped)}
+	case job.ActStop:
+		return deed{short: "stop jobs",
+			long: "Sends the stop signal to every process of a live job, and KILL after its grace time. Waiting jobs will not run.",
+			done: "is stopped", would: "would be stopped", fit: append(live, waiting...), flags: true}
+	case job.ActHold:
+		return deed{short: "keep waiting jobs from starting", long: "Keeps waiting jobs from starting until job start.",
+			done: "is held", would: "would be held", fit: waiting}
+	default:
+		return deed{short: "delete jobs: stop them and keep only a record",
+			long: "Stops live jobs as job stop does and marks the jobs deleted. Records and logs stay until retention takes them: job list --state deleted.",
+			done: "is deleted", would: "would be deleted", flags: true}
+	}
+}
+
+func newJobActCommand(a *app, action job.Action) *cobra.Command {
+	o := actOptions{action: action}
+	verb, d := string(action), deedOf(action)
+	cmd := &cobra.Command{
+		Use:   verb + " SELECTOR...",
+		Short: d.short,
+		Long:  d.long + "\n\n" + selectorHelp + "\nJobs that are not named one by one and are in no state for it are passed over.\n\n" + exitCodesHelp,
+		Example: fmt.Sprintf(`  queuemgr job %s 7
+  queuemgr job %s 3,5-8
+  queuemgr job %s --queue nightly --dry-run`, verb, verb, verb),
+		ValidArgsFunction: a.completeJobs(d.fit...),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.sel.words = args
+			return runJobAct(cmd.Context(), a, o)
+		},
+	}
+	o.sel.flags(a, cmd)
+	f := cmd.Flags()
+	f.BoolVar(&o.dryRun, "dry-run", false, "only say which jobs it would be done to")
+	f.BoolVar(&o.json, "json", false, "print JSON: {\"done\":[...],\"skipped\":N,\"failed\":[...]}")
+	if d.flags {
+		f.BoolVar(&o.force, "force", false, "KILL at once")
+		f.StringVar(&o.grace, "grace", "", "time between the stop signal and KILL, in place of the job's own")
+		f.BoolVar(&o.wait, "wait", false, "return when the jobs have ended")
+		f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before it is done to all jobs")
+	}
+	return cmd
+}
+
+func runJobAct(ctx context.Context, a *app, o actOptions) error {
+	d := deedOf(o.action)
+	if err := a.needJob(ctx, &o.sel, string(o.action), d.fit...); err != nil {
+		return err
+	}
+	filter, err := o.sel.filter()
+	if err != nil {
+		return err
+	}
+	request := job.ActRequest{Action: o.action, Filter: filter, Force: o.force, DryRun: o.dryRun}
+	if o.grace != "" {
+		grace, err := durationFlag("grace", o.grace)
+		if err != nil {
+			return err
+		}
+		request.Grace = &grace
+	}
+	svc, err := a.svc()
+	if err != nil {
+		return err
+	}
+	if d.flags && filter.Empty() && !o.dryRun && !o.yes && a.interactive() {
+		if yes, err := a.confirmAll(ctx, svc, request); err != nil || !yes {
+			return err
+		}
+	}
+	result, err := svc.Act(ctx, request)
+	if err != nil {
+		return err
+	}
+	if o.wait && !o.dryRun {
+		for _, id := range result.Done {
+			if _, err := a.waitEnd(ctx, id); err != nil && !notFound(err) {
+				return err
+			}
+		}
+	}
+	return a.printAct(o, d, result)
+}
+
+// confirmAll asks before something is done to all jobs.
+func (a *app) confirmAll(ctx context.Context, svc job.Service, request job.ActRequest) (bool, error) {
+	request.DryRun = true
+	would, err := svc.Act(ctx, request)
+	if err != nil || len(would.Done) == 0 {
+		return true, err
+	}
+	yes, err := a.confirm(ctx, fmt.Sprintf("%s %s?", capital(string(request.Action)), plural(int64(len(would.Done)), "job")))
+	if err == nil && !yes {
+		return false, a.print("nothing was done\n")
+	}
+	return yes, err
+}
+
+func (a *app) printAct(o actOptions, d deed, result job.ActResult) error {
+	if o.json {
+		if result.Done == nil {
+			result.Done = []int64{}
+		}
+		if err := a.printJSON(result); err != nil {
+			return err
+		}
+	} else if err := a.printDone(o, d, result); err != nil {
+		return err
+	}
+	if len(result.Failed) == 0 {
+		return nil
+	}
+	first := result.Failed[0].Error
+	if o.json {
+		return &exitError{code: exitCode(first.Code)} // the output has the errors
+	}
+	for _, f := range result.Failed[1:] {
+		defer a.tell(f.Error, false)
+	}
+	return first
+}
+
+// listedOneByOne is up to how many jobs get a line each.
+const listedOneByOne = 20
+
+func (a *app) printDone(o actOptions, d deed, result job.ActResult) error {
+	what := d.done
+	if o.dryRun {
+		what = d.would
+	}
+	if len(result.Done) == 0 && len(result.Failed) == 0 {
+		if result.Skipped > 0 {
+			return a.print("nothing to %s: %s selected, none in a state for it\n", o.action, plural(int64(result.Skipped), "job"))
+		}
+		return a.print("nothing to %s: no job is selected\n", o.action)
+	}
+	if len(result.Done) > listedOneByOne {
+		return a.print("%d jobs: each %s\n", len(result.Done), what)
+	}
+	for _, id := range result.Done {
+		if err := a.print("job %d %s\n", id, what); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+type addOptions struct {
+	argv   []string
+	shell  string
+	file   string
+	queue  string
+	name   string
+	key    string
+	tags   []string
+	cwd    string
+	env    []string
+	clean  bool
+	prio   int
+	hasPri bool
+
+	timeout, grace string
+	stopSignal     string
+	onLost         string
+	split, hold    bool
+
+	wait, quiet, json bool
+}
+
+func newJobAddCommand(a *app) *cobra.Command {
+	var o addOptions
+	cmd := &cobra.Command{
+		Use:   "add [flags] [--] COMMAND [ARG]...",
+		Short: "add a job, or many from a file",
+		Long: `Adds a job that runs COMMAND with its arguments as they are, in the present directory, with the present environment
+and umask, and standard input from /dev/null. What is added is on disk when the command returns.
+
+--shell runs a script with /bin/sh -c. --file adds one job for each line of a file of JSON objects, all of them or,
+when a line is wrong, none: {"command":["gzip","a.log"],"name":"a","queue":"logs","priority":5,"env":{"K":"v"}}.
+The flags are defaults for its lines.
+
+` + exitCodesHelp + `
+With --wait as job wait has them. ` + exitJobHelp,
+		Example: `  queuemgr job add -- make -j2 all
+  queuemgr job add --shell 'pg_dump shop | zstd > /backup/shop.zst' --queue backup --timeout 2h
+  queuemgr job add --file jobs.jsonl -q
+  queuemgr job add --wait -- ./test.sh`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.argv, o.hasPri = args, cmd.Flags().Changed("priority")
+			err := runJobAdd(cmd.Context(), a, o)
+			if o.wait {
+				return asWait(err)
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.SetInterspersed(false) // what follows the command's name is the command's
+	f.StringVar(&o.shell, "shell", "", "script for /bin/sh -c, in place of COMMAND")
+	f.StringVar(&o.file, "file", "", "file with one job a line as JSON, - for standard input")
+	f.StringVar(&o.queue, "queue", "", "queue to add to (default \"default\")")
+	f.IntVar(&o.prio, "priority", 0, "higher runs first within the queue")
+	f.StringVar(&o.name, "name", "", "name to show")
+	f.StringVar(&o.key, "key", "", "unique name to select the job by; refused when it is on record already")
+	f.StringSliceVar(&o.tags, "tag", nil, "tag to select by; may be repeated")
+	f.StringVar(&o.cwd, "cwd", "", "directory to run in (default the present one)")
+	f.StringArrayVar(&o.env, "env", nil, "K=V sets a variable, K alone copies it; may be repeated")
+	f.BoolVar(&o.clean, "clean-env", false, "take no variable along but those of --env")
+	f.StringVar(&o.timeout, "timeout", "", "time limit of an attempt: seconds, or 1h30m, 2d")
+	f.StringVar(&o.grace, "grace", "", "time between the stop signal and KILL (default 10 s)")
+	f.StringVar(&o.stopSignal, "stop-signal", "", "signal that asks the job to end (default TERM)")
+	f.StringVar(&o.onLost, "on-lost", "", "when the outcome cannot be known: fail (default) or requeue")
+	f.BoolVar(&o.split, "split", false, "keep stderr in a log of its own")
+	f.BoolVar(&o.hold, "hold", false, "do not run it before job start")
+	f.BoolVar(&o.wait, "wait", false, "wait for the end and exit as the job did")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print the number alone")
+	f.BoolVar(&o.json, "json", false, "print JSON: the job, or {\"ids\":[...]} for a file")
+	completeFlag(cmd, "queue", a.completeQueues)
+	completeFlag(cmd, "on-lost", fixed("fail", "requeue"))
+	completeFlag(cmd, "stop-signal", fixed("TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "KILL"))
+	return cmd
+}
+
+func runJobAdd(ctx context.Context, a *app, o addOptions) error {
+	spec, err := o.spec(a)
+	if err != nil {
+		return err
+	}
+	if o.file != "" {
+		return a.addFile(ctx, o, spec)
+	}
+	if err := spec.Check(); err != nil {
+		return err
+	}
+	svc, err := a.svc()
+	if err != nil {
+		return err
+	}
+	j, err := svc.AddJob(ctx, spec)
+	if err != nil {
+		return err
+	}
+	if !o.json || !o.wait {
+		if err := a.printAdded(o, j); err != nil {
+			return err
+		}
+	}
+	if !o.wait {
+		return nil
+	}
+	j, err = a.waitEnd(ctx, j.ID)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		if err := a.printJSON(j); err != nil {
+			return err
+		}
+	} else {
+		a.tellEnd(j)
+	}
+	return exitAs(j)
+}
+
+func (a *app) printAdded(o addOptions, j *job.Job) error {
+	switch {
+	case o.json:
+		return a.printJSON(j)
+	case o.quiet:
+		return a.print("%d\n", j.ID)
+	case j.State == job.Held:
+		return a.print("job %d added to queue %s, held until: queuemgr job start %d\n", j.ID, j.Queue, j.ID)
+	default:
+		return a.print("job %d added to queue %s\n", j.ID, j.Queue)
+	}
+}
+
+// spec returns the job that the flags and the surroundings describe: with --file, the defaults.
+func (o *addOptions) spec(a *app) (job.Spec, error) {
+	s := job.Spec{Command: o.argv, Shell: o.shell, Queue: o.queue, Name: o.name, Key: o.key, Tags: o.tags,
+		StopSignal: o.stopSignal, OnLost: job.OnLost(o.onLost), Split: o.split, Hold: o.hold}
+	if o.file != "" {
+		for _, wrong := range []struct {
+			given bool
+			what  string
+		}{{len(o.argv) > 0, "a command"}, {o.shell != "", "--shell"}, {o.key != "", "--key"}} {
+			if wrong.given {
+				return s, usage("--file and "+wrong.what+" are both given", "put it into the lines of the file, or leave --file out")
+			}
+		}
+	}
+	if o.hasPri {
+		s.Priority = &o.prio
+	}
+	for _, d := range []struct {
+		name, text string
+		to         *job.Duration
+	}{{"timeout", o.timeout, &s.Timeout}, {"grace", o.grace, &s.Grace}} {
+		var err error
+		if *d.to, err = durationFlag(d.name, d.text); err != nil {
+			return s, err
+		}
+	}
+	var err error
+	if s.Cwd, err = a.workingDirectory(o.cwd); err != nil {
+		return s, err
+	}
+	if s.Env, err = a.captureEnv(o.env, o.clean); err != nil {
+		return s, err
+	}
+	s.Umask, err = readUmask()
+	return s, err
+}
+
+// durationFlag reads a duration; "" is 0.
+func durationFlag(name, text string) (job.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := job.ParseDuration(text)
+	if err != nil {
+		return 0, flagError(name, err)
+	}
+	return d, nil
+}
+
+// workingDirectory returns the absolute directory that is meant, the present one for "".
+func (a *app) workingDirectory(dir string) (string, error) {
+	if filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	present, err := a.Getwd()
+	if err != nil {
+		return "", &job.Error{Code: job.Invalid, Field: "cwd", Message: fmt.Sprintf("the present directory is unknown: %v", err),
+			Hint: "give an absolute one with --cwd", Err: err}
+	}
+	return filepath.Join(present, dir), nil
+}
+
+// printJSON writes v as indented JSON: a person reads it as well as a program.
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.Stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// print writes to standard output.
+func (a *app) print(format string, args ...any) error {
+	_, err := fmt.Fprintf(a.Stdout, format, args...)
+	return err
+}

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// addFile adds the jobs of a file, all or none.
+func (a *app) addFile(ctx context.Context, o addOptions, defaults job.Spec) error {
+	in := a.Stdin
+	name := "standard input"
+	if o.file != "-" {
+		f, err := os.Open(o.file)
+		if err != nil {
+			return openError("file", o.file, err)
+		}
+		defer f.Close() //nolint:errcheck // only read
+		in, name = f, o.file
+	}
+	specs, lines, err := readSpecs(in, name, defaults.Cwd)
+	if err != nil {
+		return err
+	}
+	svc, err := a.svc()
+	if err != nil {
+		return err
+	}
+	ids, err := svc.AddJobs(ctx, job.Batch{Defaults: defaults, Jobs: specs})
+	if err != nil {
+		// The daemon counts jobs, the user lines.
+		if e := (*job.Error)(nil); errors.As(err, &e) && e.Line >= 1 && e.Line <= len(lines) {
+			return lineError(name, lines[e.Line-1], e)
+		}
+		return err
+	}
+	if err := a.printAddedAll(o, ids); err != nil {
+		return err
+	}
+	if !o.wait {
+		return nil
+	}
+	return a.waitAll(ctx, ids)
+}
+
+func (a *app) printAddedAll(o addOptions, ids []int64) error {
+	switch {
+	case o.json:
+		return a.printJSON(map[string][]int64{"ids": ids})
+	case o.quiet:
+		w := bufio.NewWriter(a.Stdout)
+		for _, id := range ids {
+			if _, err := fmt.Fprintln(w, id); err != nil {
+				return err
+			}
+		}
+		return w.Flush()
+	case len(ids) == 1:
+		return a.print("job %d added\n", ids[0])
+	default:
+		return a.print("%s added: %d to %d\n", plural(int64(len(ids)), "job"), ids[0], ids[len(ids)-1])
+	}
+}
+
+// readSpecs reads one job a line and returns them with the numbers of their lines. Empty lines
+// are passed over. A relative cwd is one below the given.
+func readSpecs(in io.Reader, name, cwd string) (specs []job.Spec, lines []int, err error) {
+	r := bufio.NewReaderSize(in, 64<<10)
+	for n := 1; ; n++ {
+		line, err := r.ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		if text := bytes.TrimSpace(line); len(text) > 0 {
+			spec, specErr := parseSpec(text, cwd)
+			if specErr != nil {
+				return nil, nil, lineError(name, n, specErr)
+			}
+			specs, lines = append(specs, spec), append(lines, n)
+		}
+		if err != nil {
+			break
+		}
+	}
+	if len(specs) == 0 {
+		return nil, nil, usage(name+" holds no job", `each line is a JSON object like {"command":["true"]}`)
+	}
+	return specs, lines, nil
+}
+
+// parseSpec reads one job, strictly.
+func parseSpec(text []byte, cwd string) (job.Spec, error) {
+	var s job.Spec
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil {
+		return s, specError(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return s, usage("there is more behind the JSON object", "put each job on a line of its own")
+	}
+	if s.Cwd != "" && !strings.HasPrefix(s.Cwd, "/") {
+		s.Cwd = cwd + "/" + s.Cwd
+	}
+	return s, s.Check()
+}
+
+// specFields are the fields of a line.
+var specFields = []string{"command", "shell", "queue", "type", "params", "name", "key", "priority", "tags", "cwd", "env", "umask",
+	"timeout", "grace", "stop_signal", "on_lost", "split", "hold"}
+
+// specError says in a user's words what encoding/json did not like.
+func specError(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	var own *job.Error
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &wrongType) && wrongType.Field == "":
+		return usage("not a JSON object but a "+wrongType.Value, `a job is like {"command":["true"]}`)
+	case errors.As(err, &wrongType):
+		return &job.Error{Code: job.Invalid, Field: wrongType.Field, Message: fmt.Sprintf("%s must not be a %s", wrongType.Field, wrongType.Value),
+			Hint: "see queuemgr job add --help"}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return usage("the JSON object is not complete", "each job is on one line")
+	}
+	if _, quoted, ok := strings.Cut(err.Error(), "unknown field "); ok {
+		field := strings.Trim(quoted, `"`)
+		hint := "the fields are: " + strings.Join(specFields, ", ")
+		if near := config.Nearest(field, specFields); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		return &job.Error{Code: job.Invalid, Field: field, Message: fmt.Sprintf("unknown field %q", field), Hint: hint}
+	}
+	return usage("not JSON: "+strings.TrimPrefix(err.Error(), "json: "), `a job is like {"command":["true"]}`)
+}
+
+// lineError says in which line of a file err is, and that nothing was added.
+func lineError(name string, line int, err error) error {
+	e := &job.Error{Code: job.Invalid, Message: err.Error()}
+	if inner := (*job.Error)(nil); errors.As(err, &inner) {
+		copied := *inner
+		e = &copied
+	}
+	e.Line = line
+	e.Message = fmt.Sprintf("%s, line %d: %s; nothing was added", name, line, e.Message)
+	return e
+}
+
+// openError says that a file given by a flag or argument can't be used.
+func openError(field, name string, err error) error {
+	code := job.Invalid
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		code = job.NotFound
+	case errors.Is(err, os.ErrPermission):
+		code = job.Forbidden
+	}
+	return &job.Error{Code: code, Field: field, Message: fmt.Sprintf("%s: %v", name, err), Err: err}
+}

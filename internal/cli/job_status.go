@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+type statusOptions struct {
+	sel  selection
+	json bool
+}
+
+func newJobStatusCommand(a *app) *cobra.Command {
+	var o statusOptions
+	cmd := &cobra.Command{
+		Use:   "status SELECTOR...",
+		Short: "show everything known of a job",
+		Long:  "Shows everything known of the selected jobs, their earlier attempts too.\n\n" + selectorHelp + "\n\n" + exitCodesHelp,
+		Example: `  queuemgr job status last
+  queuemgr job status 7 --json | jq .exit_code`,
+		ValidArgsFunction: a.completeJobs(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.sel.words = args
+			return runJobStatus(cmd.Context(), a, o)
+		},
+	}
+	o.sel.flags(a, cmd)
+	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON: one object for one job, else an array")
+	return cmd
+}
+
+func runJobStatus(ctx context.Context, a *app, o statusOptions) error {
+	if err := a.needJob(ctx, &o.sel, "status"); err != nil {
+		return err
+	}
+	filter, err := o.sel.filter()
+	if err != nil {
+		return err
+	}
+	svc, err := a.svc()
+	if err != nil {
+		return err
+	}
+	list, err := jobs(ctx, svc, filter)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		if len(list) == 1 {
+			return a.printJSON(list[0])
+		}
+		return a.printJSON(list)
+	}
+	out := bufio.NewWriter(a.Stdout)
+	for i, j := range list {
+		var attempts []job.Attempt
+		if j.Attempt > 1 {
+			if attempts, err = svc.Attempts(ctx, j.ID); err != nil {
+				return err
+			}
+		}
+		if i > 0 {
+			if err := out.WriteByte('\n'); err != nil {
+				return err
+			}
+		}
+		if err := a.writeJob(out, j, attempts); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// writeJob writes one job for people: a line for each thing that is known.
+func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
+	state := string(j.State)
+	if a.colours(a.Stdout) {
+		state = paintState(state)
+	}
+	if o := outcome(j); o != "" && j.Reason != job.ReasonSpawn {
+		state += " (" + o + ")"
+	}
+	now := a.now()
+	lines := [][2]string{
+		{"Job", fmt.Sprint(j.ID)}, {"Key", printable(j.Key)}, {"Name", printable(j.Name)}, {"State", state},
+		{"Error", printable(j.Error)}, {"Progress", progress(j)}, {"Status", printable(j.StatusText)},
+		{"Command", commandText(j)}, {"Type", typeName(j)}, {"Directory", printable(j.Cwd)},
+		{"Queue", j.Queue}, {"Priority", number(j.Priority)}, {"Tags", printable(strings.Join(j.Tags, ", "))}, {"Owner", printable(j.Owner)},
+		{"Added", moment(now, j.CreatedAt)}, {"Not before", moment(now, j.StartAt)}, {"Started", moment(now, j.StartedAt)},
+		{"Finished", moment(now, j.FinishedAt)}, {"Ran for", runTime(now, j)}, {"Attempt", attempt(j)}, {"Process", number(j.PID)},
+		{"Time limit", limit(j.Timeout)}, {"Stopped by", stoppedBy(j)}, {"If lost", string(j.OnLost)},
+		{"Used", usageText(j.Usage)}, {"Result", printable(string(j.Result))}, {"Node", printable(j.Node)},
+	}
+	for _, l := range lines {
+		if l[1] == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%-11s %s\n", l[0]+":", l[1]); err != nil {
+			return err
+		}
+	}
+	for _, t := range attempts {
+		past := &job.Job{State: t.State, Reason: t.Reason, ExitCode: t.ExitCode, Signal: t.Signal, Error: t.Error}
+		if _, err := fmt.Fprintf(w, "%-11s %d: %s %s, %s\n", "Before:", t.Attempt, t.State, outcome(past), moment(now, t.FinishedAt)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// typeName is the job's type where the command does not say it.
+func typeName(j *job.Job) string {
+	if j.Type == job.TypeCommand {
+		return ""
+	}
+	return j.Type
+}
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func attempt(j *job.Job) string {
+	switch {
+	case j.MaxAttempts > 1:
+		return fmt.Sprintf("%d of %d", j.Attempt, j.MaxAttempts)
+	case j.Attempt > 1:
+		return fmt.Sprint(j.Attempt)
+	}
+	return ""
+}
+
+func limit(d job.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return elapsed(time.Duration(d))
+}
+
+// stoppedBy says how a job is stopped where it is not as usual.
+func stoppedBy(j *job.Job) string {
+	signal := j.StopSignal
+	if signal == "" {
+		signal = "TERM"
+	}
+	if j.Grace == 0 {
+		return signal
+	}
+	return fmt.Sprintf("%s, after %s KILL", signal, elapsed(time.Duration(j.Grace)))
+}
+
+// moment is a time for people, with how long ago it was.
+func moment(now, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05.000 -0700") + " (" + ago(now, t) + ")"
+}
+
+func usageText(u *job.Usage) string {
+	if u == nil {
+		return ""
+	}
+	s := fmt.Sprintf("%s CPU (%s system), %s memory at most", elapsed(time.Duration(u.CPUUser+u.CPUSystem)), elapsed(time.Duration(u.CPUSystem)), bytesText(u.MaxRSS))
+	if u.ReadBytes+u.WriteBytes > 0 {
+		s += fmt.Sprintf(", %s read, %s written", bytesText(u.ReadBytes), bytesText(u.WriteBytes))
+	}
+	return s
+}
+
+// bytesText says a number of bytes with three digits at most.
+func bytesText(n int64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, i := float64(n)/1024, 0
+	for f >= 1000 && i < len(units)-1 {
+		f, i = f/1024, i+1
+	}
+	if f < 10 {
+		return fmt.Sprintf("%.1f %ciB", f, units[i])
+	}
+	return fmt.Sprintf("%.0f %ciB", f, units[i])
+}

@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+func newRootCommand(a *app) *cobra.Command {
+	var o overviewOptions
+	cmd := &cobra.Command{
+		Use:   "queuemgr",
+		Short: "a job-queue manager: durable queues of commands, each in its own process",
+		Long: `queuemgr keeps commands in durable queues and runs each in its own process. Jobs and their exit codes
+outlive the daemon: they go on running while it is stopped, upgraded or killed.
+
+Without a command it shows what is going on. ` + exitCodesHelp,
+		Example: `  queuemgr service start
+  queuemgr job add -- tar czf /backup/home.tgz /home
+  queuemgr job list --state failed
+  queuemgr job logs -f last`,
+		Args:              cobra.ArbitraryArgs,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return runOverview(cmd.Context(), a, o)
+		},
+	}
+	cmd.PersistentFlags().StringVar(&a.home, "home", "", "folder with everything of a service of your own (variable QUEUEMGR_HOME)")
+	o.flags(cmd)
+	cmd.SetFlagErrorFunc(wrongFlag)
+	cmd.AddCommand(newDaemonCommand(a), newServiceCommand(a), newJobCommand(a), newQueueCommand(a), newMonitorCommand(a),
+		newRegistryCommand(a), newConfigCommand(a), newCompletionCommand(a), newVersionCommand(a))
+	return cmd
+}
+
+// group makes a command that only holds others.
+func group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   use,
+		Short: short,
+		Long:  capital(short) + ". " + exitCodesHelp,
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return usage(fmt.Sprintf("%s needs a verb", cmd.CommandPath()), "one of: "+strings.Join(verbs(cmd), ", "))
+		},
+	}
+	cmd.AddCommand(subs...)
+	return cmd
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+func verbs(cmd *cobra.Command) []string {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return names
+}
+
+func unknownCommand(cmd *cobra.Command, word string) error {
+	return usage(fmt.Sprintf("%s has no command %q", cmd.CommandPath(), word), didYouMean(word, "the commands are", verbs(cmd)))
+}
+
+// wrongFlag tells of a flag that there is not, with the nearest that there is.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	e := &job.Error{Code: job.Invalid, Message: err.Error(), Err: err, Hint: fmt.Sprintf("see %s --help", cmd.CommandPath())}
+	var missing *pflag.NotExistError
+	if errors.As(err, &missing) {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := config.Nearest(missing.GetSpecifiedName(), names); near != "" {
+			e.Hint = fmt.Sprintf("did you mean --%s?", near)
+		}
+	}
+	return e
+}
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usage(fmt.Sprintf("%s takes no argument, and was given %q", cmd.CommandPath(), args[0]), fmt.Sprintf("see %s --help", cmd.CommandPath()))
+}
+
+// oneArg wants exactly one argument, called what.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return usage(fmt.Sprintf("%s needs one %s, and was given %d", cmd.CommandPath(), what, len(args)), cmd.UseLine())
+	}
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+const selectorHelp = `SELECTOR is a number (7), numbers and ranges (3,5-8), last, all, or a job's key. Flags such as --state and --queue
+narrow it down, or select by themselves.`
+
+// selection is how jobs are selected on the command line.
+type selection struct {
+	words  []string
+	states string
+	queues []string
+	types  []string
+	tags   []string
+	owner  string
+	name   string
+}
+
+func (s *selection) flags(a *app, cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.states, "state", "", "only in one of these states, separated by commas")
+	f.StringSliceVar(&s.queues, "queue", nil, "only of these queues")
+	f.StringSliceVar(&s.types, "type", nil, "only of these job types")
+	f.StringSliceVar(&s.tags, "tag", nil, "only with every one of these tags")
+	f.StringVar(&s.owner, "owner", "", "only of this user")
+	f.StringVar(&s.name, "name", "", "only with this text in the name or command")
+	completeFlag(cmd, "state", completeStates)
+	completeFlag(cmd, "queue", a.completeQueues)
+}
+
+// filter returns the filter of the words and flags.
+func (s *selection) filter() (job.Filter, error) {
+	f := job.Filter{Queues: s.queues, Types: s.types, Tags: s.tags, Owner: s.owner, Name: s.name}
+	if err := job.ParseSelector(&f, s.words...); err != nil {
+		return f, err
+	}
+	if s.states == "" {
+		return f, nil
+	}
+	for name := range strings.SplitSeq(s.states, ",") {
+		state, err := job.ParseState(strings.TrimSpace(name))
+		if err != nil {
+			return f, usage(fmt.Sprintf("--state: unknown state %q", name), didYouMean(name, "the states are", stateNames()))
+		}
+		f.States = append(f.States, state)
+	}
+	return f, nil
+}
+
+// none reports whether nothing at all was selected, not even all.
+func (s *selection) none() bool {
+	return len(s.words) == 0 && s.states == "" && len(s.queues) == 0 && len(s.types) == 0 && len(s.tags) == 0 && s.owner == "" && s.name == ""
+}
+
+func stateNames() []string {
+	names := make([]string, len(job.States))
+	for i, s := range job.States {
+		names[i] = string(s)
+	}
+	return names
+}
+
+// jobs returns every job that f selects, newest first, or the one it names. A number or key that
+// is not on record is job.NotFound.
+func jobs(ctx context.Context, svc job.Service, f job.Filter) ([]*job.Job, error) {
+	if j, one, err := single(ctx, svc, f); one {
+		if err != nil {
+			return nil, err
+		}
+		return []*job.Job{j}, nil
+	}
+	var found []*job.Job
+	f.Limit = job.MaxLimit
+	for {
+		page, err := svc.ListJobs(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, page.Jobs...)
+		if page.NextCursor == "" || f.Last {
+			break
+		}
+		f.Cursor = page.NextCursor
+	}
+	return found, missing(f, found)
+}
+
+// single returns the job when f is one number or key and nothing else.
+func single(ctx context.Context, svc job.Service, f job.Filter) (*job.Job, bool, error) {
+	if f.Last || len(f.States)+len(f.Queues)+len(f.Types)+len(f.Tags) > 0 || f.Owner != "" || f.Name != "" {
+		return nil, false, nil
+	}
+	switch {
+	case len(f.IDs) == 1 && len(f.Keys) == 0 && f.IDs[0].From == f.IDs[0].To:
+		j, err := svc.Job(ctx, f.IDs[0].From)
+		return j, true, err
+	case len(f.Keys) == 1 && len(f.IDs) == 0:
+		j, err := svc.JobByKey(ctx, f.Keys[0])
+		return j, true, err
+	}
+	return nil, false, nil
+}
+
+// missing returns an error when f names a job that is not among found. Of a range one is enough.
+func missing(f job.Filter, found []*job.Job) error {
+	for _, r := range f.IDs {
+		if !anyJob(found, func(j *job.Job) bool { return j.ID >= r.From && j.ID <= r.To }) {
+			what := fmt.Sprintf("no job %d", r.From)
+			if r.From != r.To {
+				what = fmt.Sprintf("none of the jobs %d to %d", r.From, r.To)
+			}
+			return &job.Error{Code: job.NotFound, JobID: r.From, Message: what + " is on record, or none that the flags select",
+				Hint: "queuemgr job list --limit all shows every job"}
+		}
+	}
+	for _, key := range f.Keys {
+		if !anyJob(found, func(j *job.Job) bool { return j.Key == key }) {
+			return &job.Error{Code: job.NotFound, Message: fmt.Sprintf("no job with the key %q is on record, or none that the flags select", key),
+				Hint: "queuemgr job list shows keys"}
+		}
+	}
+	if f.Last && len(found) == 0 {
+		return &job.Error{Code: job.NotFound, Message: "there is no job yet, or none that the flags select", Hint: "add one: queuemgr job add -- COMMAND"}
+	}
+	return nil
+}
+
+func anyJob(list []*job.Job, is func(*job.Job) bool) bool {
+	for _, j := range list {
+		if is(j) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkSocket refuses a socket path that the system cannot take.
+func checkSocket(path string) error {
+	if len(path) <= config.MaxSocketPath {
+		return nil
+	}
+	return &job.Error{Code: job.Invalid, Field: "home", Message: fmt.Sprintf("the socket's path is %d bytes long, and Linux takes at most %d: %s", len(path), config.MaxSocketPath, path),
+		Hint: "choose a --home (or QUEUEMGR_HOME) with a shorter path"}
+}
+
+// notFound reports whether err says that something is not on record.
+func notFound(err error) bool {
+	var e *job.Error
+	return errors.As(err, &e) && e.Code == job.NotFound
+}
