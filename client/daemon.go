@@ -1,0 +1,22 @@
+package client
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// Status implements job.Service.
+func (c *Client) Status(ctx context.Context) (*job.Status, error) {
+	s := new(job.Status)
+	if err := c.call(ctx, http.MethodGet, "/api/status", nil, s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Shutdown implements job.Service.
+func (c *Client) Shutdown(ctx context.Context, keepJobs bool) error {
+	return c.call(ctx, http.MethodPost, "/api/daemon/shutdown", map[string]bool{"keep_jobs": keepJobs}, nil)
+}

@@ -1,0 +1,179 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// AddJob implements job.Service.
+func (c *Client) AddJob(ctx context.Context, s job.Spec) (*job.Job, error) {
+	j := new(job.Job)
+	if err := c.call(ctx, http.MethodPost, "/api/jobs", s, j); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// AddJobs implements job.Service. The jobs are sent as they are encoded: a batch takes the memory
+// of its specs only.
+func (c *Client) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
+	in, out := io.Pipe()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		out.CloseWithError(writeBatch(out, &b)) // returns nil always; the reader gets the error
+	}()
+	defer func() {
+		_ = in.Close() // ends the writer where the daemon has answered before it read all
+		<-sent
+	}()
+	resp, err := c.send(ctx, http.MethodPost, "/api/jobs", nil, in)
+	if err != nil {
+		return nil, err
+	}
+	defer drain(resp.Body)
+	var added struct {
+		IDs []int64 `json:"ids"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&added); err != nil {
+		return nil, c.broken(ctx, err, http.MethodPost)
+	}
+	return added.IDs, nil
+}
+
+func writeBatch(w io.Writer, b *job.Batch) error {
+	out := bufio.NewWriterSize(w, 64<<10)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	_, err1 := out.WriteString(`{"defaults":`)
+	err2 := enc.Encode(b.Defaults)
+	_, err3 := out.WriteString(`,"jobs":[`)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	for i := range b.Jobs {
+		if i > 0 {
+			if err := out.WriteByte(','); err != nil {
+				return err
+			}
+		}
+		if err := enc.Encode(&b.Jobs[i]); err != nil {
+			return &job.Error{Code: job.Invalid, Line: i + 1, Message: "this job cannot be sent as JSON: " + err.Error(), Err: err}
+		}
+	}
+	if _, err := out.WriteString("]}"); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// Job implements job.Service.
+func (c *Client) Job(ctx context.Context, id int64) (*job.Job, error) {
+	return c.job(ctx, jobPath(id, ""))
+}
+
+// JobByKey implements job.Service.
+func (c *Client) JobByKey(ctx context.Context, key string) (*job.Job, error) {
+	if err := job.CheckKey(key); err != nil {
+		return nil, &job.Error{Code: job.NotFound, Field: "key", Message: "no job has the key " + strconv.Quote(key), Hint: "no job can have it", Err: err}
+	}
+	if key == "." || key == ".." { // steps in a path, even when they are escaped
+		page, err := c.ListJobs(ctx, job.Filter{Keys: []string{key}, States: job.States})
+		if err != nil || len(page.Jobs) == 1 {
+			return first(page.Jobs), err
+		}
+		return nil, &job.Error{Code: job.NotFound, Field: "key", Message: "no job has the key " + strconv.Quote(key)}
+	}
+	return c.job(ctx, "/api/jobs/"+url.PathEscape(key))
+}
+
+func first(jobs []*job.Job) *job.Job {
+	if len(jobs) == 0 {
+		return nil
+	}
+	return jobs[0]
+}
+
+func (c *Client) job(ctx context.Context, path string) (*job.Job, error) {
+	j := new(job.Job)
+	if err := c.call(ctx, http.MethodGet, path, nil, j); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// Attempts implements job.Service.
+func (c *Client) Attempts(ctx context.Context, id int64) ([]job.Attempt, error) {
+	var list struct {
+		Attempts []job.Attempt `json:"attempts"`
+	}
+	if err := c.call(ctx, http.MethodGet, jobPath(id, "/attempts"), nil, &list); err != nil {
+		return nil, err
+	}
+	return list.Attempts, nil
+}
+
+// ListJobs implements job.Service.
+func (c *Client) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
+	var page job.Page
+	err := c.call(ctx, http.MethodGet, withQuery("/api/jobs", filterQuery(&f)), nil, &page)
+	return page, err
+}
+
+func filterQuery(f *job.Filter) url.Values {
+	q := url.Values{}
+	list := func(name string, words []string) {
+		if len(words) > 0 {
+			q.Set(name, strings.Join(words, ","))
+		}
+	}
+	var selected []string
+	for _, r := range f.IDs {
+		word := strconv.FormatInt(r.From, 10)
+		if r.To != r.From {
+			word += "-" + strconv.FormatInt(r.To, 10)
+		}
+		selected = append(selected, word)
+	}
+	selected = append(selected, f.Keys...)
+	if f.Last {
+		selected = append(selected, "last")
+	}
+	list("select", selected)
+	states := make([]string, len(f.States))
+	for i, s := range f.States {
+		states[i] = string(s)
+	}
+	list("state", states)
+	list("queue", f.Queues)
+	list("type", f.Types)
+	list("tag", f.Tags)
+	for name, text := range map[string]string{"owner": f.Owner, "name": f.Name, "cursor": f.Cursor} {
+		if text != "" {
+			q.Set(name, text)
+		}
+	}
+	if f.Limit != 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	if f.Oldest {
+		q.Set("oldest", "true")
+	}
+	return q
+}
+
+// Act implements job.Service.
+func (c *Client) Act(ctx context.Context, r job.ActRequest) (job.ActResult, error) {
+	var result job.ActResult
+	err := c.call(ctx, http.MethodPost, "/api/jobs/actions", r, &result)
+	return result, err
+}

@@ -1,0 +1,226 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+const typeNDJSON = "application/x-ndjson"
+
+type idList struct {
+	IDs []int64 `json:"ids"`
+}
+
+func (h *Handler) addRoutes() []route {
+	return []route{{
+		method: http.MethodPost, path: "/api/jobs", id: "addJobs", group: "jobs", summary: "Add one job or many",
+		about: "One job: its spec is the body (up to 4 MiB), and the job is the answer, with its address in Location. " +
+			"Many: {\"defaults\": spec, \"jobs\": [spec, …]}, or one spec a line as " + typeNDJSON + " (up to 512 MiB, read as a stream); " +
+			"all are added or none, the answer is {\"ids\": […]} in the order given, and an error says in `line` which of them it is about. " +
+			"What is answered with 201 is on disk.",
+		body: oneOf{job.Spec{}, job.Batch{}}, bodies: map[string]any{typeNDJSON: job.Spec{}},
+		status: 201, result: oneOf{job.Job{}, idList{}},
+		errors: []job.Code{job.Invalid, job.NotFound, job.Conflict, job.Exhausted}, serve: h.add,
+	}}
+}
+
+func (h *Handler) add(w http.ResponseWriter, r *request) error {
+	if mediaType(r) == typeNDJSON {
+		return h.addBatch(w, r, readLines)
+	}
+	if err := wantJSON(r); err != nil {
+		return err
+	}
+	// The first name tells: a spec has no field of a batch, a batch none of a spec.
+	head := bufio.NewReader(r.Body)
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{head, r.Body}
+	switch firstName(head) {
+	case "jobs", "defaults":
+		return h.addBatch(w, r, readBatch)
+	}
+	return h.addOne(w, r)
+}
+
+// firstName returns the name of the first member of the JSON object that begins r, "" where the
+// first bytes hold none. It consumes nothing.
+func firstName(r *bufio.Reader) string {
+	for n := 1; n <= r.Size(); n++ {
+		b, err := r.Peek(max(n, r.Buffered()))
+		n = len(b)
+		rest, isObject := bytes.CutPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{"))
+		name, isName := bytes.CutPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(`"`))
+		if end := bytes.IndexByte(name, '"'); isObject && isName && end >= 0 {
+			return string(name[:end])
+		}
+		if err != nil || len(bytes.TrimSpace(b)) > 64 {
+			return "" // whatever it is, it begins with no name of a batch
+		}
+	}
+	return ""
+}
+
+func (h *Handler) addOne(w http.ResponseWriter, r *request) error {
+	var s job.Spec
+	if err := decode(w, r, &s, false); err != nil {
+		return err
+	}
+	if err := s.Check(); err != nil {
+		return err
+	}
+	j, err := h.o.Service.AddJob(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	w.Header()["Location"] = []string{"/api/jobs/" + strconv.FormatInt(j.ID, 10)}
+	return h.reply(w, r, http.StatusCreated, j)
+}
+
+// addBatch reads all jobs while they come and adds them. lines says on which line of the body the
+// job of an error stands.
+func (h *Handler) addBatch(w http.ResponseWriter, r *request, read func(io.Reader) (job.Batch, func(int) int, error)) error {
+	in := newBody(w, r, maxBatch)
+	b, lines, err := read(in)
+	in.done(err != nil)
+	if err != nil {
+		return err
+	}
+	ids, err := h.o.Service.AddJobs(r.Context(), b)
+	if err != nil {
+		e := (*job.Error)(nil)
+		if errors.As(err, &e) && e.Line > 0 {
+			return atLine(err, lines(e.Line))
+		}
+		return err
+	}
+	if ids == nil {
+		ids = []int64{}
+	}
+	return h.reply(w, r, http.StatusCreated, idList{ids})
+}
+
+func atLine(err error, line int) error {
+	e := (*job.Error)(nil)
+	if !errors.As(err, &e) {
+		return err
+	}
+	at := *e
+	at.Line = line
+	if s := (statusError{}); errors.As(err, &s) {
+		return statusError{s.status, &at}
+	}
+	return &at
+}
+
+// readLines reads one spec a line. Empty lines are passed over, and counted.
+func readLines(in io.Reader) (job.Batch, func(int) int, error) {
+	var b job.Batch
+	var lines []int // of each job
+	r := bufio.NewReaderSize(in, 64<<10)
+	for n := 1; ; n++ {
+		line, err := readLine(r)
+		if len(bytes.TrimSpace(line)) > 0 {
+			var s job.Spec
+			if err := unmarshal(line, &s); err != nil {
+				return b, nil, atLine(err, n)
+			}
+			b.Jobs = append(b.Jobs, s)
+			lines = append(lines, n)
+		}
+		if errors.Is(err, io.EOF) {
+			return b, func(k int) int { return lines[k-1] }, nil
+		}
+		if err != nil {
+			return b, nil, atLine(unreadable(err), n)
+		}
+	}
+}
+
+// readLine returns the next line, which is as long as one job may be at most.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, err
+	}
+	long := bytes.Clone(line)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		if line, err = r.ReadSlice('\n'); len(long)+len(line) > maxBody {
+			return nil, tooLarge(maxBody)
+		}
+		long = append(long, line...)
+	}
+	return long, err
+}
+
+// readBatch reads a batch object, its jobs one by one.
+func readBatch(in io.Reader) (job.Batch, func(int) int, error) {
+	var b job.Batch
+	same := func(line int) int { return line }
+	dec := json.NewDecoder(in)
+	if _, err := dec.Token(); err != nil { // the brace that firstName has seen
+		return b, nil, jsonError(err)
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return b, nil, jsonError(err)
+		}
+		switch name {
+		case "defaults":
+			err = readValue(dec, &b.Defaults)
+		case "jobs":
+			b.Jobs, err = readJobs(dec)
+		default:
+			err = &job.Error{Code: job.Invalid, Field: fmt.Sprint(name), Message: fmt.Sprintf("unknown field %q", name), Hint: "a batch has defaults and jobs"}
+		}
+		if err != nil {
+			return b, nil, err
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return b, nil, jsonError(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return b, nil, &job.Error{Code: job.Invalid, Message: "something follows the batch", Hint: "send one JSON object"}
+	}
+	return b, same, nil
+}
+
+func readJobs(dec *json.Decoder) ([]job.Spec, error) {
+	if t, err := dec.Token(); err != nil {
+		return nil, jsonError(err)
+	} else if t != json.Delim('[') {
+		return nil, &job.Error{Code: job.Invalid, Field: "jobs", Message: "jobs is no list", Hint: `send {"jobs": [{…}, {…}]}`}
+	}
+	jobs := []job.Spec{}
+	for dec.More() {
+		var s job.Spec
+		if err := readValue(dec, &s); err != nil {
+			return nil, atLine(err, len(jobs)+1)
+		}
+		jobs = append(jobs, s)
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, atLine(jsonError(err), len(jobs)+1)
+	}
+	return jobs, nil
+}
+
+// readValue reads the next value as strictly as a body of its own.
+func readValue(dec *json.Decoder, v any) error {
+	var raw json.RawMessage
+	if err := dec.Decode(&raw); err != nil {
+		return jsonError(err)
+	}
+	return unmarshal(raw, v)
+}

@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+const openAPIPath = "/api/openapi.json"
+
+// readyTimeout bounds how long a probe waits for the registry.
+const readyTimeout = 5 * time.Second
+
+type shutdownOptions struct {
+	KeepJobs bool `json:"keep_jobs,omitempty"`
+}
+
+func (h *Handler) daemonRoutes() []route {
+	return []route{
+		{
+			method: http.MethodGet, path: "/api/status", id: "getStatus", group: "daemon", summary: "The daemon at a glance",
+			status: 200, result: job.Status{}, serve: h.status,
+		},
+		{
+			method: http.MethodPost, path: "/api/daemon/shutdown", id: "shutdown", group: "daemon", summary: "End the daemon",
+			about: "Answers when the end has begun. Live jobs are stopped within the setting shutdown_timeout, unless keep_jobs leaves them running.",
+			body:  shutdownOptions{}, optional: true, status: 202, errors: []job.Code{job.Invalid, job.Forbidden}, serve: h.shutdown,
+		},
+		{
+			method: http.MethodGet, path: openAPIPath, id: "getOpenAPI", group: "daemon", summary: "This document",
+			status: 200, result: map[string]any{}, serve: h.document,
+		},
+		{
+			method: http.MethodGet, path: "/healthz", id: "getHealth", group: "daemon", summary: "Whether the daemon answers",
+			status: 200, result: "", contentType: "text/plain; charset=utf-8", open: true, serve: h.health,
+		},
+		{
+			method: http.MethodGet, path: "/readyz", id: "getReadiness", group: "daemon", summary: "Whether the registry can be read",
+			status: 200, result: "", contentType: "text/plain; charset=utf-8", errors: []job.Code{job.Unavailable}, open: true, serve: h.ready,
+		},
+	}
+}
+
+func (h *Handler) status(w http.ResponseWriter, r *request) error {
+	s, err := h.o.Service.Status(r.Context())
+	if err != nil {
+		return err
+	}
+	return h.reply(w, r, http.StatusOK, s)
+}
+
+func (h *Handler) shutdown(w http.ResponseWriter, r *request) error {
+	var o shutdownOptions
+	if err := decode(w, r, &o, true); err != nil {
+		return err
+	}
+	if err := h.o.Service.Shutdown(r.Context(), o.KeepJobs); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
+
+func (h *Handler) document(w http.ResponseWriter, _ *request) error {
+	doc, err := h.openAPI()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(doc) // a client that has gone away is the one who would be told
+	return nil
+}
+
+func (h *Handler) health(w http.ResponseWriter, _ *request) error { return ok(w) }
+
+func (h *Handler) ready(w http.ResponseWriter, r *request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if _, err := h.o.Service.Status(ctx); err != nil {
+		h.o.Log.Error("not ready", "error", err)
+		return &job.Error{Code: job.Unavailable, Message: "the registry cannot be read", Hint: "daemon.log tells the cause", Err: err}
+	}
+	return ok(w)
+}
+
+func ok(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "ok\n") // a probe that has gone away hears nothing
+	return nil
+}

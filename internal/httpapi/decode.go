@@ -1,0 +1,202 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// Largest bodies, in bytes.
+const (
+	maxBody  = 4 << 20   // one job, or anything else that is no batch
+	maxBatch = 512 << 20 // a batch, which is read as a stream
+)
+
+// bodyTimeout is how long a client may send nothing in the middle of a body.
+const bodyTimeout = 30 * time.Second
+
+// body reads a request's body with a limit, and gives up on a client that stops sending.
+type body struct {
+	r     io.Reader
+	rc    *http.ResponseController
+	left  int64
+	limit int64
+}
+
+func newBody(w http.ResponseWriter, r *request, limit int64) *body {
+	return &body{r: r.Body, rc: http.NewResponseController(w), left: limit, limit: limit}
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, tooLarge(b.limit)
+	}
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1] // one more than allowed, to see that there is more
+	}
+	// A connection that knows no deadlines has no slow network behind it (tests).
+	_ = b.rc.SetReadDeadline(time.Now().Add(bodyTimeout))
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, tooLarge(b.limit)
+	}
+	return n, err
+}
+
+// done takes the deadline back: left in place it would end the request. After an error it first
+// reads what the client still sends, because a client that is writing sees no answer.
+func (b *body) done(failed bool) {
+	if failed {
+		// What goes wrong now changes nothing: an error is answered already.
+		_, _ = io.Copy(io.Discard, &body{r: b.r, rc: b.rc, left: maxBatch, limit: maxBatch})
+	}
+	_ = b.rc.SetReadDeadline(time.Time{})
+}
+
+func tooLarge(limit int64) error {
+	return statusError{http.StatusRequestEntityTooLarge, &job.Error{Code: job.Invalid,
+		Message: fmt.Sprintf("the body is larger than %d bytes", limit), Hint: "put long input into a file that the job reads"}}
+}
+
+// readBody reads a whole body into b.
+func readBody(w http.ResponseWriter, r *request, b *bytes.Buffer) error {
+	in := newBody(w, r, maxBody)
+	_, err := b.ReadFrom(in)
+	in.done(err != nil)
+	return unreadable(err)
+}
+
+// unreadable is the error of a body that broke off.
+func unreadable(err error) error {
+	if err == nil || job.CodeOf(err) != job.Internal {
+		return err
+	}
+	return &job.Error{Code: job.Invalid, Message: "the body broke off", Hint: "send it again", Err: err}
+}
+
+// decode reads the body as JSON into v. An empty body leaves v as it is where optional.
+func decode(w http.ResponseWriter, r *request, v any, optional bool) error {
+	if err := wantJSON(r); err != nil {
+		return err
+	}
+	b := buffers.Get().(*bytes.Buffer)
+	defer putBuffer(b)
+	if err := readBody(w, r, b); err != nil {
+		return err
+	}
+	if optional && len(bytes.TrimSpace(b.Bytes())) == 0 {
+		return nil
+	}
+	return unmarshal(b.Bytes(), v)
+}
+
+// wantJSON refuses a body that says it is something else; that also keeps plain web forms out.
+func wantJSON(r *request) error {
+	kind := mediaType(r)
+	if kind == "" || kind == "application/json" {
+		return nil
+	}
+	return statusError{http.StatusUnsupportedMediaType, &job.Error{Code: job.Invalid, Field: "Content-Type",
+		Message: fmt.Sprintf("a body of type %q is not understood", kind), Hint: "send application/json"}}
+}
+
+func mediaType(r *request) string {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
+// unmarshal is strict: one value, no unknown fields, and errors that name the field.
+func unmarshal(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return nameField(jsonError(err), data, v)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return &job.Error{Code: job.Invalid, Message: "something follows the JSON value", Hint: "send one JSON object, or a batch as application/x-ndjson"}
+	}
+	return nil
+}
+
+// jsonError makes the error of a JSON decoder one that says where and what.
+func jsonError(err error) error {
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &kind):
+		return &job.Error{Code: job.Invalid, Field: kind.Field, Err: err,
+			Message: fmt.Sprintf("%s is a JSON %s", or(kind.Field, "the body"), kind.Value), Hint: "it must be " + jsonName(kind.Type)}
+	case errors.As(err, &syntax):
+		return &job.Error{Code: job.Invalid, Message: fmt.Sprintf("no valid JSON: %v (at byte %d)", syntax, syntax.Offset), Hint: "send a JSON object", Err: err}
+	case errors.Is(err, io.EOF):
+		return &job.Error{Code: job.Invalid, Message: "the body is empty", Hint: "send a JSON object", Err: err}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &job.Error{Code: job.Invalid, Message: "the JSON breaks off before its end", Hint: "send a whole JSON object", Err: err}
+	case job.CodeOf(err) != job.Internal:
+		return err // a field's own type said it
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		name = strings.Trim(name, `"`)
+		return &job.Error{Code: job.Invalid, Field: name, Message: fmt.Sprintf("unknown field %q", name), Hint: "its fields are listed in " + openAPIPath, Err: err}
+	}
+	return unreadable(err)
+}
+
+// nameField adds to an error that a field's own type made which field that is.
+func nameField(err error, data []byte, v any) error {
+	e := (*job.Error)(nil)
+	if !errors.As(err, &e) || e.Field != "" {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
+		return err // no object: there is no field to name
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		alone, _ := json.Marshal(map[string]json.RawMessage{name: fields[name]}) // was valid JSON a moment ago
+		if job.CodeOf(json.Unmarshal(alone, reflect.New(reflect.TypeOf(v).Elem()).Interface())) == e.Code {
+			named := *e
+			named.Field, named.Message = name, name+": "+e.Message
+			return &named
+		}
+	}
+	return err
+}
+
+// jsonName says what a Go type is called in JSON.
+func jsonName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "an object"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number, not below zero"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	default:
+		return "a whole number"
+	}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

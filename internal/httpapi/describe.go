@@ -1,0 +1,173 @@
+package httpapi
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// describe adds to the schemas what Go's types do not say: descriptions, the values that words may
+// have, and that answers may grow new fields while requests take no unknown ones.
+func describe(registry huma.Registry) error {
+	for name, schema := range registry.Map() {
+		schema.Description = typeAbout[name]
+		schema.AdditionalProperties = nil
+		if requestTypes[name] {
+			schema.AdditionalProperties = false
+		}
+		t := registry.TypeFromRef("#/components/schemas/" + name)
+		for field, property := range schema.Properties {
+			about, ok := fieldAbout[name+"."+field]
+			if !ok {
+				about, ok = fieldAbout["."+field]
+			}
+			if !ok {
+				return fmt.Errorf("openapi: %s.%s has no description", name, field)
+			}
+			if property.Ref == "" {
+				property.Description = about
+			}
+			property.Nullable = false // absent, never null
+			if property.Items != nil && property.Items.Ref == "" {
+				property.Items.Enum = words(elem(fieldType(t, field)))
+			}
+			if values := words(fieldType(t, field)); values != nil {
+				property.Enum = values
+			}
+		}
+	}
+	return nil
+}
+
+// fieldType returns the type of the field that is called name in JSON, nil for none.
+func fieldType(t reflect.Type, name string) reflect.Type {
+	for _, f := range reflect.VisibleFields(t) {
+		tag := f.Tag.Get("json")
+		if tag == name || len(tag) > len(name) && tag[:len(name)+1] == name+"," {
+			return deref(f.Type)
+		}
+	}
+	return nil
+}
+
+func elem(t reflect.Type) reflect.Type {
+	if t == nil || t.Kind() != reflect.Slice {
+		return nil
+	}
+	return t.Elem()
+}
+
+// words returns the values of a type that is one of some words, nil for other types.
+func words(t reflect.Type) []any {
+	switch t {
+	case reflect.TypeFor[job.State]():
+		return anys(job.States)
+	case reflect.TypeFor[job.Action]():
+		return anys(job.Actions)
+	case reflect.TypeFor[job.StartMode]():
+		return []any{job.StartAuto, job.StartManual}
+	case reflect.TypeFor[job.OnLost]():
+		return []any{job.OnLostFail, job.OnLostRequeue}
+	case reflect.TypeFor[job.Reason]():
+		return []any{job.ReasonExit, job.ReasonSignal, job.ReasonTimeout, job.ReasonOOM, job.ReasonSpawn, job.ReasonLost, job.ReasonUser, job.ReasonShutdown}
+	case reflect.TypeFor[job.Code]():
+		return []any{job.Invalid, job.NotFound, job.WrongState, job.Conflict, job.Forbidden, job.Exhausted, job.Unavailable, job.Internal}
+	}
+	return nil
+}
+
+func anys[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}
+
+var stateNames = func() (names []string) {
+	for _, s := range job.States {
+		names = append(names, string(s))
+	}
+	return names
+}()
+
+// requestTypes are the schemas that take no unknown fields.
+var requestTypes = map[string]bool{"JobSpec": true, "Batch": true, "ActRequest": true, "ActOptions": true, "Filter": true,
+	"Range": true, "NewQueue": true, "QueueUpdate": true, "ShutdownOptions": true}
+
+var bodyExamples = map[reflect.Type]string{
+	reflect.TypeFor[job.Spec]():        `{"command": ["tar", "-czf", "/srv/backup/home.tar.gz", "/home"], "queue": "default", "name": "nightly backup", "tags": ["backup"], "timeout": 7200}`,
+	reflect.TypeFor[job.Batch]():       `{"defaults": {"queue": "default", "cwd": "/srv/video"}, "jobs": [{"command": ["ffmpeg", "-i", "a.mov", "a.mp4"]}, {"shell": "ffmpeg -i b.mov b.mp4 && rm b.mov"}]}`,
+	reflect.TypeFor[job.Job]():         `{"id": 7, "queue": "default", "type": "command", "state": "running", "priority": 0, "command": ["sleep", "60"], "owner": "ada", "attempt": 1, "max_attempts": 1, "created_at": "2026-01-02T03:04:05.000006Z", "started_at": "2026-01-02T03:04:05.001234Z", "run_id": "6f3c0a9e", "pid": 4711, "fence": 1}`,
+	reflect.TypeFor[idList]():          `{"ids": [8, 9, 10]}`,
+	reflect.TypeFor[actRequest]():      `{"action": "stop", "filter": {"states": ["queued", "running"], "queues": ["video"]}, "dry_run": true}`,
+	reflect.TypeFor[actOptions]():      `{"grace": 30}`,
+	reflect.TypeFor[job.ActResult]():   `{"done": [8, 9], "skipped": 1}`,
+	reflect.TypeFor[newQueue]():        `{"name": "video", "concurrency": 2}`,
+	reflect.TypeFor[job.QueueUpdate](): `{"paused": true}`,
+	reflect.TypeFor[shutdownOptions](): `{"keep_jobs": true}`,
+}
+
+var typeAbout = map[string]string{
+	"Job":             "One piece of work on record.",
+	"JobSpec":         "A job to add. Exactly one of command and shell is given.",
+	"Batch":           "Jobs to add all together or not at all.",
+	"Filter":          "Which jobs. All that is set must hold; within a list one is enough. {} is every job that is not deleted.",
+	"Range":           "Job numbers, both ends included.",
+	"ActRequest":      "One action on all jobs that a filter selects.",
+	"ActOptions":      "How to stop or delete.",
+	"ActResult":       "What an action did.",
+	"ActFailure":      "A job that the action could not be done to.",
+	"Attempt":         "One ended run of a job that was run again since.",
+	"AttemptList":     "Earlier attempts.",
+	"Error":           "What went wrong, and what to do next.",
+	"IdList":          "Numbers of new jobs, in the order given.",
+	"Page":            "A part of a list.",
+	"Problem":         "An error as RFC 9457 has it.",
+	"Queue":           "A named line of jobs.",
+	"QueueList":       "All queues.",
+	"QueueUpdate":     "What to change of a queue.",
+	"NewQueue":        "A queue to make.",
+	"RunnerStatus":    "The process that owns the jobs' processes.",
+	"ShutdownOptions": "How to end the daemon.",
+	"Status":          "The daemon at a glance.",
+	"Usage":           "What an attempt consumed, with the descendants that it waited for.",
+}
+
+// fieldAbout describes fields: ".field" wherever it stands, "Type.field" where that says more.
+var fieldAbout = map[string]string{
+	".id": "Number, never reused.", ".key": "Unique among the jobs on record.", ".name": "What people call it.", ".queue": "Name of the queue; none is `default`.",
+	".type": "What the job is: `command`, `shell`, or a job type's name.", ".state": "Where the job stands.", ".reason": "Why it failed or was stopped.",
+	".exit_code": "Of the process; absent when a signal ended it.", ".signal": "Number of the signal that ended it.", ".wait_reason": "Why it waits, in words.",
+	".priority": "Higher runs first.", ".command": "Program and arguments, run as they are.", ".params": "Parameters of the job type.",
+	".cwd": "Working directory, absolute; none is /.", ".tags": "Words to find it by.", ".owner": "User who added it.", ".attempt": "Which run; 0 before the first.",
+	".max_attempts": "Most runs.", ".created_at": "When it was made.", ".start_at": "Not before this.", ".queued_at": "When it joined the line.",
+	".started_at": "When its process started.", ".finished_at": "When its process ended.", ".progress": "0 to 100, as the job reports it.",
+	".status_text": "What the job reports of itself.", ".result": "What the job reported as its result.", ".usage": "What it consumed.",
+	".error": "What went wrong.", ".after": "Numbers of the jobs that it waits for.", ".node": "Machine that runs it.", ".run_id": "The attempt's unique id.",
+	".pid": "Process number while it runs.", ".timeout": "Time limit in seconds, or like \"1h30m\"; none or 0 is no limit.",
+	".grace": "Seconds between stop signal and KILL.", ".stop_signal": "TERM, INT, HUP, …; none is TERM.", ".on_lost": "What happens when its outcome cannot be known; none is `fail`.",
+	".split": "stderr gets a log of its own.", ".umask": "File mode mask of the process; none is the runner's.", ".fence": "Grows with each claim of the job.",
+	".shell": "Script for /bin/sh -c.", ".env": "Environment of the process. It is never shown again.", ".hold": "Not before it is started by hand.",
+	".defaults": "What the jobs leave out; its env is laid under theirs.", ".jobs": "The jobs.", ".next_cursor": "Where the next page begins; absent on the last.",
+	".cursor": "Where the page begins.", ".limit": "Most jobs on the page.", ".oldest": "Oldest first.", ".ids": "Numbers.", ".keys": "Keys; with ids, in either.",
+	".last": "The newest of those selected otherwise.", ".states": "In one of these states.", ".queues": "Of these queues.", ".types": "Of these types.",
+	".from": "First number.", ".to": "Last number.", ".action": "What to do.", ".filter": "To which jobs.", ".force": "stop, delete: KILL at once.",
+	".dry_run": "Only say what would be done.", ".done": "Jobs it was done to, or would be.", ".skipped": "Jobs that the filter selects, but are in no state for it.",
+	".failed": "Jobs named one by one that it could not be done to.", ".job_id": "Number of the job that this is about.", ".attempts": "Ended runs, oldest first.",
+	".code": "Class of the error.", ".message": "What happened, to what.", ".hint": "What to do next.", ".field": "The field that is wrong, with its path.",
+	".line": "Of a batch: which job, counting from 1; of lines: which line.", ".title": "The status in words.", ".status": "HTTP status.", ".detail": "What happened, to what.",
+	".concurrency": "Most jobs live at once; 0 is no limit of its own.", ".paused": "Starts nothing; what runs goes on.", ".start": "auto: new jobs are queued at once; manual: they are held until started.",
+	".version": "Of the program.", ".uptime": "Seconds since the start.", ".seq": "Sequence number of the last change.", ".runner": "The runner as the daemon sees it.",
+	".problems": "Conditions that somebody should mend, in words.", ".home": "Folder of the service.", ".running": "Live jobs.", ".keep_jobs": "Leave live jobs running.",
+	".cpu_user": "Seconds in user mode.", ".cpu_system": "Seconds in the kernel.", ".max_rss": "Largest resident memory of a process, bytes.",
+	".read_bytes": "Bytes read from storage.", ".write_bytes": "Bytes written to storage.",
+
+	"Filter.name": "Part of the name or command; case does not count.", "Filter.owner": "Of this user.", "Filter.tags": "With every one of these tags.",
+	"Problem.type": "Always about:blank: code says what it is.", "Queue.jobs": "How many jobs, by state.", "Queue.name": "Name.", "NewQueue.name": "1 to 64 of A-Z a-z 0-9 . _ -",
+	"QueueList.queues": "By name.", "Status.jobs": "How many jobs, by state.", "Status.queues": "All queues with their counts.", "Status.pid": "Process number of the daemon.",
+	"Status.node": "This machine.", "Status.started_at": "When the daemon started.", "RunnerStatus.pid": "Process number; 0 when it is not connected.",
+	"Attempt.state": "How it ended.", "ActFailure.error": "Why not.", "JobSpec.params": "Parameters of the job type.",
+}

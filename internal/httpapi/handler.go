@@ -1,0 +1,136 @@
+// Package httpapi serves a job.Service over HTTP: the routes, their OpenAPI document, problem
+// documents for errors, and streams of events and logs. DESIGN.md in this folder says why it is
+// made as it is.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// Options is what a handler needs.
+type Options struct {
+	Service job.Service // required
+	Version string      // of the program, shown in the OpenAPI document
+	Log     *slog.Logger
+	// Auth says who asks: it returns the request's context with a job.Caller in it, or an error
+	// that is answered. nil takes the peer of the unix socket, see ConnContext. /healthz and
+	// /readyz are answered to everybody.
+	Auth func(*http.Request) (context.Context, error)
+	// Heartbeat is how often an event stream without events says that it lives; 0 = 15 s.
+	Heartbeat time.Duration
+	// WriteTimeout is how long a reader of a stream may take nothing before it is dropped; 0 = 30 s.
+	WriteTimeout time.Duration
+}
+
+// Handler is the API as an http.Handler.
+type Handler struct {
+	o       Options
+	mux     *http.ServeMux
+	routes  []route
+	openAPI func() ([]byte, error) // made when first asked for
+
+	// closing ends streams and long polls, and nothing else: an add in work is answered.
+	closing    context.Context
+	endStreams context.CancelFunc
+}
+
+// New returns the API of o.Service.
+func New(o Options) *Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Auth == nil {
+		o.Auth = peerOnly
+	}
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 15 * time.Second
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = 30 * time.Second
+	}
+	h := &Handler{o: o, mux: http.NewServeMux()}
+	h.closing, h.endStreams = context.WithCancel(context.Background())
+	h.routes = h.allRoutes()
+	for i := range h.routes {
+		rt := &h.routes[i]
+		h.mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
+	}
+	h.mux.HandleFunc("/", h.noRoute)
+	h.openAPI = sync.OnceValues(func() ([]byte, error) { return document(o.Version, h.routes) })
+	return h
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header()["X-Content-Type-Options"] = noSniff
+	h.mux.ServeHTTP(w, r)
+}
+
+var noSniff = []string{"nosniff"}
+
+// request is a request on its way through a route.
+type request struct {
+	*http.Request
+	query query
+}
+
+func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
+	ctx := r.Context()
+	if !rt.open {
+		var err error
+		if ctx, err = h.o.Auth(r); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
+	q, err := rt.parseQuery(r.URL.RawQuery)
+	if err == nil {
+		err = rt.serve(w, &request{r.WithContext(ctx), q})
+	}
+	if err != nil {
+		h.fail(w, r, err)
+	}
+}
+
+// noRoute answers what no route does: 405 where another method would do, else 404.
+func (h *Handler) noRoute(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := h.mux.Handler(other); pattern != "/" && pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) > 0 {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		h.fail(w, r, statusError{http.StatusMethodNotAllowed, &job.Error{Code: job.Invalid,
+			Message: r.Method + " " + r.URL.Path + " is not offered", Hint: "this path takes " + strings.Join(allowed, ", ")}})
+		return
+	}
+	h.fail(w, r, &job.Error{Code: job.NotFound, Message: "no such path: " + r.URL.Path, Hint: "all are listed in " + openAPIPath})
+}
+
+// stream returns a context for a request that lasts: it ends with the request and with the server.
+func (h *Handler) stream(r *request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
+	unhook := context.AfterFunc(h.closing, cancel)
+	return ctx, func() { unhook(); cancel() }
+}
+
+// abort ends a response that has begun so that the client sees it is not complete. It does not
+// return.
+func (h *Handler) abort(r *request, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		h.o.Log.Info("stream broken off", "path", r.URL.Path, "error", err)
+	}
+	panic(http.ErrAbortHandler)
+}

@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type openAPIDoc struct {
+	Paths      map[string]map[string]struct{ OperationID string }
+	Components struct {
+		Schemas map[string]struct {
+			Description string
+			Properties  map[string]struct {
+				Description string
+				Ref         string `json:"$ref"`
+			}
+		}
+	}
+}
+
+func readDocument(t *testing.T, h *Handler) openAPIDoc {
+	t.Helper()
+	raw, err := h.openAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc openAPIDoc
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// TestDocumentIsWhole holds the document to the routes, and the descriptions to the types.
+func TestDocumentIsWhole(t *testing.T) {
+	h := New(Options{})
+	doc := readDocument(t, h)
+	operations := 0
+	for _, methods := range doc.Paths {
+		operations += len(methods)
+	}
+	if operations != len(h.routes) {
+		t.Errorf("%d operations in the document, %d routes", operations, len(h.routes))
+	}
+	var ids []string
+	for _, rt := range h.routes {
+		if got := doc.Paths[rt.path][strings.ToLower(rt.method)].OperationID; got != rt.id {
+			t.Errorf("%s %s is called %q in the document, want %q", rt.method, rt.path, got, rt.id)
+		}
+		if slices.Contains(ids, rt.id) {
+			t.Errorf("two operations are called %s", rt.id)
+		}
+		ids = append(ids, rt.id)
+	}
+	used := map[string]bool{}
+	for name, schema := range doc.Components.Schemas {
+		if schema.Description == "" {
+			t.Errorf("schema %s has no description", name)
+		}
+		for field, p := range schema.Properties {
+			if p.Description == "" && p.Ref == "" {
+				t.Errorf("%s.%s has no description", name, field)
+			}
+			if _, own := fieldAbout[name+"."+field]; own {
+				used[name+"."+field] = true
+			} else {
+				used["."+field] = true
+			}
+		}
+	}
+	for key := range fieldAbout {
+		if !used[key] {
+			t.Errorf("the description of %q describes nothing", key)
+		}
+	}
+	for key := range typeAbout {
+		if _, ok := doc.Components.Schemas[key]; !ok {
+			t.Errorf("the description of %s describes nothing", key)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keepBuffer is the largest buffer that is kept for the next request, in bytes.
+const keepBuffer = 1 << 20
+
+func putBuffer(b *bytes.Buffer) {
+	if b.Cap() <= keepBuffer {
+		b.Reset()
+		buffers.Put(b)
+	}
+}
+
+// reply answers v as JSON.
+func (h *Handler) reply(w http.ResponseWriter, r *request, status int, v any) error {
+	h.write(w, r.Request, status, "application/json", v)
+	return nil
+}
+
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, contentType string, v any) {
+	b := buffers.Get().(*bytes.Buffer)
+	defer putBuffer(b)
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false) // commands are full of < > &
+	if err := enc.Encode(v); err != nil {
+		h.o.Log.Error("answer cannot be written as JSON", "path", r.URL.Path, "error", err)
+		http.Error(w, `{"type":"about:blank","title":"Internal Server Error","status":500,"code":"internal"}`, http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	header["Content-Type"] = []string{contentType}
+	header["Content-Length"] = []string{strconv.Itoa(b.Len())}
+	w.WriteHeader(status)
+	// The client that has gone away is the one who would be told.
+	_, _ = w.Write(b.Bytes())
+}
