@@ -46,7 +46,7 @@ func TestBadLineInFileAddsNothing(t *testing.T) {
 	h := newHome(t)
 	h.start()
 	for name, bad := range map[string]string{
-		"no JSON": `{"command":`, "unknown field": `{"comand":["true"]}`, "bad value": `{"command":["true"],"cwd":"relative"}`,
+		"no JSON": `{"command":`, "unknown field": `{"comand":["true"]}`, "bad value": `{"command":["true"],"priority":99999999}`,
 		"unknown queue": `{"command":["true"],"queue":"nosuch"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,15 +131,15 @@ func TestUnknownSettingIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	h.write("config.toml", "shutdown_timeout = 5\nmax_concurent_jobs = 3\n")
-	h.refused(1, []string{"config.toml", "2", "max_concurent_jobs", "max_concurrent_jobs"}, "daemon", "start", "--daemon")
+	h.refused(2, []string{"config.toml", "2", "max_concurent_jobs", "max_concurrent_jobs"}, "daemon", "start", "--daemon")
 	h.write("config.toml", "max_concurrent_jobs = \"many\"\n")
-	h.refused(1, []string{"config.toml", "max_concurrent_jobs"}, "daemon", "start", "--daemon")
+	h.refused(2, []string{"config.toml", "max_concurrent_jobs"}, "daemon", "start", "--daemon")
 }
 
 func TestLongSocketPathIsRefused(t *testing.T) {
 	t.Parallel()
 	h := homeIn(t, filepath.Join(t.TempDir(), strings.Repeat("x", 100)))
-	h.refused(1, []string{"107"}, "daemon", "start", "--daemon")
+	h.refused(2, []string{"107"}, "daemon", "start", "--daemon")
 	if left, err := h.Processes(); err != nil || len(left) > 0 {
 		t.Errorf("processes after the refusal: %v, %v", left, err)
 	}

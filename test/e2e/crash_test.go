@@ -47,7 +47,7 @@ func crashAt(t *testing.T, point string, nth int) {
 		t.Fatal(err)
 	}
 	if strings.HasPrefix(point, "runner.") {
-		victim = h.runnerPID()
+		victim = h.connected()
 	}
 
 	codes := map[int64]int{}

@@ -9,6 +9,17 @@ import (
 	"github.com/queuemgr/queuemgr/test/harness"
 )
 
+// connected waits until the daemon has a runner and returns its process: a daemon is ready before.
+func (h *home) connected() int {
+	h.t.Helper()
+	pid := 0
+	h.untilStatus("a runner to be connected", func(s *job.Status) bool {
+		pid = s.Runner.PID
+		return pid != 0
+	})
+	return pid
+}
+
 // runnerPID returns the process in the runner's lock file; it needs no daemon.
 func (h *home) runnerPID() int {
 	h.t.Helper()

@@ -16,8 +16,8 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 	h.start()
 	first := h.status().PID
 	pid := strconv.Itoa(first)
-	h.refused(1, []string{pid}, "daemon", "start")
-	h.refused(1, []string{pid}, "daemon", "start", "--daemon")
+	h.refused(4, []string{pid}, "daemon", "start")
+	h.refused(4, []string{pid}, "daemon", "start", "--daemon")
 	if now := h.status().PID; now != first {
 		t.Errorf("the daemon is now %d, was %d", now, first)
 	}
@@ -27,7 +27,7 @@ func TestSecondRunnerIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	h.start()
-	first := h.status().Runner.PID
+	first := h.connected()
 	cmd := exec.CommandContext(h.ctx, filepath.Join(binaries, "queuemgr-runner"), "--socket", h.Path("run", "runner.sock"),
 		"--journal", h.Path("lib", "runner.journal"), "--lock", h.Path("run", "runner.lock"))
 	cmd.Env = h.Environ()
@@ -41,7 +41,7 @@ func TestSecondRunnerIsRefused(t *testing.T) {
 	if code := h.wait(h.add("--", "true")); code != 0 {
 		t.Errorf("a job after the refusal exits %d", code)
 	}
-	if now := h.status().Runner.PID; now != first {
+	if now := h.connected(); now != first {
 		t.Errorf("the runner is now %d, was %d", now, first)
 	}
 }
