@@ -1,0 +1,77 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// env returns the number of an environment, which is stored when it is new. The caller counts the
+// references in t.envs.
+func (t *tx) env(e *env) (int64, error) {
+	id := int64(0)
+	err := t.conn.query("SELECT id FROM envs WHERE hash = ?", 1, func(v []driver.Value) error {
+		id, _ = v[0].(int64)
+		return nil
+	}, e.hash[:])
+	if err != nil || id != 0 {
+		return id, err
+	}
+	// The highest number may come back after its environment was dropped: no job refers to it then.
+	if _, err := t.conn.exec("INSERT INTO envs (hash, refs) VALUES (?, 0)", e.hash[:]); err != nil {
+		return 0, err
+	}
+	err = t.conn.query("SELECT last_insert_rowid()", 1, func(v []driver.Value) error {
+		id, _ = v[0].(int64)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	_, err = t.conn.exec("INSERT INTO env_texts (env_id, text) VALUES (?, ?)", id, e.text)
+	return id, err
+}
+
+// countEnvs writes the changed references and drops the environments that no job has any more.
+func (t *tx) countEnvs() error {
+	for id, by := range t.envs {
+		if by != 0 {
+			if _, err := t.conn.exec("UPDATE envs SET refs = refs + ? WHERE id = ?", by, id); err != nil {
+				return err
+			}
+		}
+		if by >= 0 {
+			continue
+		}
+		dropped, err := t.conn.exec("DELETE FROM envs WHERE id = ? AND refs <= 0", id)
+		if err != nil {
+			return err
+		}
+		if dropped > 0 {
+			if _, err := t.conn.exec("DELETE FROM env_texts WHERE env_id = ?", id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Env implements store.Jobs.
+func (s *Store) Env(ctx context.Context, id int64) ([]string, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	e := new(env)
+	err := s.reads.QueryRowContext(ctx, "SELECT text FROM env_texts WHERE env_id = ?", id).Scan(&e.text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, &job.Error{Code: job.NotFound, Message: fmt.Sprintf("there is no environment %d on record", id)}
+	}
+	if err != nil {
+		return nil, s.explain(fmt.Errorf("read environment %d: %w", id, err))
+	}
+	return e.entries(), nil
+}

@@ -1,0 +1,63 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+
+	modernc "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// resultCode returns SQLite's primary result code of err, 0 where it is not SQLite's.
+func resultCode(err error) int {
+	if e := (*modernc.Error)(nil); errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return 0
+}
+
+// isFull reports whether a write failed for want of room: SQLite says so only where write(2)
+// fails; a failing fsync or mapping of the WAL's index is an I/O error, with as little room.
+func isFull(err error) bool {
+	code := resultCode(err)
+	return code == lib.SQLITE_FULL || code == lib.SQLITE_IOERR && isNoSpace(err)
+}
+
+// isNoSpace reports whether an I/O error can only be want of room.
+func isNoSpace(err error) bool {
+	if e := (*modernc.Error)(nil); errors.As(err, &e) {
+		return e.Code() == lib.SQLITE_IOERR_SHMSIZE
+	}
+	return false
+}
+
+// explain makes of an error one that a user can act on. What is a *job.Error already, or the end
+// of a context, stays.
+func (s *Store) explain(err error) error {
+	if e := (*job.Error)(nil); errors.As(err, &e) {
+		return err
+	}
+	switch resultCode(err) {
+	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+		return damaged(s.o.Path, err)
+	case lib.SQLITE_READONLY, lib.SQLITE_PERM, lib.SQLITE_CANTOPEN:
+		return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s can't be opened or written: %v", s.o.Path, err),
+			Hint: "the file and its folder must belong to the user of the daemon", Err: err}
+	case lib.SQLITE_BUSY:
+		return &job.Error{Code: job.Unavailable, Message: fmt.Sprintf("another program holds the registry %s: %v", s.o.Path, err),
+			Hint: "end it, or wait until it is done", Err: err}
+	}
+	if isFull(err) {
+		return s.disk.full(err)
+	}
+	return err
+}
+
+// damaged is the error for a registry that must not be used. Nothing is repaired or replaced
+// without being asked: the file is the evidence, and perhaps most of it can still be read.
+func damaged(path string, err error) error {
+	return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is damaged: %v; nothing was changed", path, err),
+		Hint: "move it away, with its -wal file, and rebuild it: queuemgr registry import <registry.jsonl>", Err: err}
+}

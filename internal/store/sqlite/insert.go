@@ -1,0 +1,70 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"strings"
+	"time"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// A multi-row INSERT spares most of a statement's own cost; beyond some tens of rows there is
+// nothing left to spare.
+const insertRowsAtOnce = 32
+
+const (
+	insertJobHead    = "INSERT INTO jobs (id, rev, state, queue, type, priority, head, key, owner, tags, search, env_id, ended_at, doc) VALUES "
+	insertJobRow     = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertChangeHead = "INSERT INTO changes (seq, at, kind, job_id, state, queue, doc) VALUES "
+	insertChangeRow  = "(?, ?, ?, ?, ?, ?, ?)"
+)
+
+var (
+	insertJob        = insertJobHead + insertJobRow
+	insertManyJobs   = insertJob + strings.Repeat(", "+insertJobRow, insertRowsAtOnce-1)
+	insertChange     = insertChangeHead + insertChangeRow
+	insertManyChange = insertChange + strings.Repeat(", "+insertChangeRow, insertRowsAtOnce-1)
+)
+
+// insertRows writes new records, which have their numbers, and their changes.
+func insertRows(t *tx, rows []row, envIDs []int64, at time.Time, kind job.ChangeKind) error {
+	jobs := make([]driver.Value, 0, 14*insertRowsAtOnce)
+	changes := make([]driver.Value, 0, 7*insertRowsAtOnce)
+	for len(rows) > 0 {
+		n, jobSQL, changeSQL := 1, insertJob, insertChange
+		if len(rows) >= insertRowsAtOnce {
+			n, jobSQL, changeSQL = insertRowsAtOnce, insertManyJobs, insertManyChange
+		}
+		jobs, changes = jobs[:0], changes[:0]
+		seq := t.state.seq
+		for i := range rows[:n] {
+			r := &rows[i]
+			seq++
+			jobs = append(jobs, r.id, r.rev+1, string(r.state), r.queue, r.typ, r.priority, r.head, r.key, r.owner, r.tags, r.search,
+				envIDs[i], r.endedAt(at), r.doc)
+			changes = append(changes, int64(seq), micros(at), string(kind), r.id, string(r.state), r.queue, r.doc)
+			t.changes = append(t.changes, newChange(seq, at, kind, r.id, r.state, r.queue, r.doc))
+			t.count(counter{r.queue, r.typ, r.state}, 1)
+		}
+		if _, err := t.conn.exec(jobSQL, jobs...); err != nil {
+			return err
+		}
+		if _, err := t.conn.exec(changeSQL, changes...); err != nil {
+			return err
+		}
+		t.state.seq = seq
+		rows, envIDs = rows[n:], envIDs[n:]
+	}
+	return nil
+}
+
+// endedAt is the ended_at of a record that is new at the time given.
+func (r *row) endedAt(at time.Time) driver.Value {
+	if !r.state.Ended() {
+		return nil
+	}
+	if r.ended != 0 {
+		return r.ended
+	}
+	return micros(at)
+}

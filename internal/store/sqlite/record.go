@@ -1,0 +1,130 @@
+package sqlite
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// record is a job as its doc column holds it: the public fields, and those that are no part of a
+// job's JSON elsewhere but needed to rebuild the registry from registry.jsonl.
+type record struct {
+	*job.Job
+	UID  uint32   `json:"uid"`
+	GID  uint32   `json:"gid"`
+	Head int64    `json:"head,omitempty"`
+	Want job.Want `json:"want,omitempty"`
+}
+
+// row is a job ready to be written. It is made by the caller's goroutine, so that the writer does
+// not encode, and shares no memory with the caller's job.
+type row struct {
+	id       int64
+	rev      int64 // of the record it replaces
+	state    job.State
+	queue    string
+	typ      string
+	priority int64
+	head     int64
+	key      driver.Value // nil = none
+	owner    string
+	tags     driver.Value // nil = none
+	search   string
+	ended    int64 // of an imported record: when it ended, 0 = not known
+	doc      string
+}
+
+// noID is how the JSON of a job without a number begins: the number is put in by whoever reads.
+const noID = `{"id":0,`
+
+func newRow(j *job.Job) (row, error) {
+	c := *j
+	c.ID = 0
+	body, err := json.Marshal(record{Job: &c, UID: j.UID, GID: j.GID, Head: j.Head, Want: j.Want})
+	if err != nil {
+		return row{}, &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the job %s can't be encoded: %v", nameOf(j), err),
+			Hint: "params and result must be JSON", JobID: j.ID, Err: err}
+	}
+	if !bytes.HasPrefix(body, []byte(noID)) {
+		return row{}, fmt.Errorf("encode job: its JSON begins with %.20s and not with its number", body)
+	}
+	body = body[len(noID)-1:]
+	body[0] = '{'
+	r := row{id: j.ID, rev: int64(j.Rev), state: j.State, queue: j.Queue, typ: j.Type, priority: int64(j.Priority),
+		head: j.Head, owner: j.Owner, search: searchText(j), doc: string(body)}
+	if j.Key != "" {
+		r.key = j.Key
+	}
+	if len(j.Tags) > 0 {
+		r.tags = " " + strings.Join(j.Tags, " ") + " "
+	}
+	return r, nil
+}
+
+// searchText is what Filter.Name is looked for in.
+func searchText(j *job.Job) string {
+	return strings.ToLower(j.Name + "\n" + strings.Join(j.Command, " "))
+}
+
+func nameOf(j *job.Job) string {
+	if j.ID != 0 {
+		return fmt.Sprint(j.ID)
+	}
+	return fmt.Sprintf("%q", j.Name)
+}
+
+// jobColumns are what scanJob reads.
+const jobColumns = "id, rev, env_id, doc"
+
+// newJob makes a job of its columns.
+func newJob(id, rev, envID int64, doc []byte) (*job.Job, error) {
+	j := new(job.Job)
+	r := record{Job: j}
+	if err := json.Unmarshal(doc, &r); err != nil {
+		return nil, fmt.Errorf("read the record of job %d: %w", id, err)
+	}
+	j.ID, j.Rev, j.EnvID = id, uint64(rev), envID
+	j.UID, j.GID, j.Head, j.Want = r.UID, r.GID, r.Head, r.Want
+	return j, nil
+}
+
+// scanJob reads jobColumns.
+func scanJob(scan func(...any) error) (*job.Job, error) {
+	var id, rev, envID int64
+	var doc []byte
+	if err := scan(&id, &rev, &envID, &doc); err != nil {
+		return nil, err
+	}
+	return newJob(id, rev, envID, doc)
+}
+
+// micros is a time as its column holds it.
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+// env is a captured environment ready to be written; nil is the empty one.
+type env struct {
+	hash [sha256.Size]byte
+	text []byte
+}
+
+func newEnv(entries []string) *env {
+	if len(entries) == 0 {
+		return nil
+	}
+	var b bytes.Buffer
+	for _, e := range entries {
+		b.WriteString(e)
+		b.WriteByte(0)
+	}
+	return &env{hash: sha256.Sum256(b.Bytes()), text: b.Bytes()}
+}
+
+func (e *env) entries() []string {
+	return strings.Split(strings.TrimSuffix(string(e.text), "\x00"), "\x00")
+}

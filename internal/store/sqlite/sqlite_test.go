@@ -1,0 +1,36 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/queuemgr/queuemgr/internal/store"
+	"github.com/queuemgr/queuemgr/internal/store/sqlite"
+	"github.com/queuemgr/queuemgr/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store {
+		t.Helper()
+		return open(t, sqlite.Options{Path: filepath.Join(t.TempDir(), "registry.db")})
+	})
+}
+
+// open opens a registry that the test closes.
+func open(t *testing.T, o sqlite.Options) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}

@@ -1,0 +1,113 @@
+package sqlite
+
+import (
+	"maps"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/store"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// state is what the writer knows of the registry without reading it. It changes only with a
+// commit; queues is replaced, never modified, as readers share it.
+type state struct {
+	nextJob int64
+	seq     uint64
+	epoch   uint64
+	cursor  store.Cursor
+	queues  map[string]job.Queue
+}
+
+// tx is one transaction of the writer. What it changes of the state is only taken over when it has
+// been committed.
+type tx struct {
+	conn     *conn
+	counters *counters
+	state    state
+	begun    state
+
+	counts  map[counter]int64 // by how much they change
+	envs    map[int64]int64   // by how much the references of an environment change
+	changes []job.Change
+}
+
+func begin(c *conn, counters *counters, s state) (*tx, error) {
+	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return nil, err
+	}
+	return &tx{conn: c, counters: counters, state: s, begun: s, counts: map[counter]int64{}, envs: map[int64]int64{}}, nil
+}
+
+// count changes a counter.
+func (t *tx) count(k counter, by int64) { t.counts[k] += by }
+
+// counted returns a sum of counters as this transaction leaves them.
+func (t *tx) counted(include func(counter) bool) int64 {
+	sum := int64(0)
+	for k, n := range t.counters.n {
+		if include(k) {
+			sum += n
+		}
+	}
+	for k, n := range t.counts {
+		if include(k) {
+			sum += n
+		}
+	}
+	return sum
+}
+
+// jobChange records what happened to a job; doc is its JSON without the number.
+func (t *tx) jobChange(at time.Time, kind job.ChangeKind, id int64, state job.State, queue, doc string) error {
+	return t.change(newChange(t.state.seq+1, at, kind, id, state, queue, doc), doc)
+}
+
+func (t *tx) change(c job.Change, doc string) error {
+	_, err := t.conn.exec(insertChange, int64(c.Seq), micros(c.At), string(c.Kind), c.JobID, string(c.State), c.Queue, doc)
+	if err != nil {
+		return err
+	}
+	t.state.seq = c.Seq
+	t.changes = append(t.changes, c)
+	return nil
+}
+
+// setQueues replaces the queues by what f makes of a copy.
+func (t *tx) setQueues(f func(map[string]job.Queue)) {
+	queues := maps.Clone(t.state.queues)
+	f(queues)
+	t.state.queues = queues
+}
+
+// commit writes what the operations of the transaction have summed up and ends it.
+func (t *tx) commit() error {
+	for k, by := range t.counts {
+		if by == 0 {
+			continue
+		}
+		_, err := t.conn.exec("INSERT INTO counters (queue, type, state, n) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = excluded.n",
+			k.queue, k.typ, string(k.state), t.counters.get(k)+by)
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.countEnvs(); err != nil {
+		return err
+	}
+	if s := t.state; s.nextJob != t.begun.nextJob || s.seq != t.begun.seq || s.epoch != t.begun.epoch || s.cursor != t.begun.cursor {
+		_, err := t.conn.exec("UPDATE registry SET next_job = ?, last_seq = ?, epoch = ?, cursor_journal = ?, cursor_boot = ?, cursor_seq = ?",
+			s.nextJob, int64(s.seq), int64(s.epoch), s.cursor.Journal, s.cursor.BootID, int64(s.cursor.Seq))
+		if err != nil {
+			return err
+		}
+	}
+	_, err := t.conn.exec("COMMIT")
+	return err
+}
+
+// rollback ends the transaction without a trace.
+func (t *tx) rollback() {
+	// Fails where SQLite has rolled back by itself (full disk). Were the transaction still open,
+	// the next BEGIN would say so.
+	_, _ = t.conn.exec("ROLLBACK")
+}
