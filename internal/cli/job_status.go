@@ -109,7 +109,11 @@ func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
 	}
 	for _, t := range attempts {
 		past := &job.Job{State: t.State, Reason: t.Reason, ExitCode: t.ExitCode, Signal: t.Signal, Error: t.Error}
-		if _, err := fmt.Fprintf(w, "%-11s %d: %s %s, %s\n", "Before:", t.Attempt, t.State, outcome(past), moment(now, t.FinishedAt)); err != nil {
+		how := string(t.State)
+		if o := outcome(past); o != "" {
+			how += " (" + o + ")"
+		}
+		if _, err := fmt.Fprintf(w, "%-11s %d: %s, %s\n", "Before:", t.Attempt, how, moment(now, t.FinishedAt)); err != nil {
 			return err
 		}
 	}
@@ -148,11 +152,17 @@ func limit(d job.Duration) string {
 	return elapsed(time.Duration(d))
 }
 
+// usualGrace is the time between stop signal and KILL of a job that was given none.
+const usualGrace = job.Duration(10 * time.Second)
+
 // stoppedBy says how a job is stopped where it is not as usual.
 func stoppedBy(j *job.Job) string {
 	signal := j.StopSignal
 	if signal == "" {
 		signal = "TERM"
+	}
+	if signal == "TERM" && (j.Grace == 0 || j.Grace == usualGrace) {
+		return ""
 	}
 	if j.Grace == 0 {
 		return signal

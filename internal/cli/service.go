@@ -70,7 +70,7 @@ func (a *app) writeStatus(w io.Writer, s *job.Status) error {
 		if l[1] == "" {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%-9s %s\n", l[0], l[1]); err != nil {
+		if _, err := fmt.Fprintf(w, "%-8s %s\n", l[0], l[1]); err != nil {
 			return err
 		}
 	}

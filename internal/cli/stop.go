@@ -11,11 +11,12 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/queuemgr/queuemgr/internal/config"
 	"github.com/queuemgr/queuemgr/job"
 )
+
+// silence is how long a daemon that does not answer is left before it is asked again.
+const silence = 50 * time.Millisecond
 
 // settle is how long a daemon may take to end beyond the time its jobs have.
 const settle = 15 * time.Second
@@ -26,88 +27,71 @@ func (a *app) stopDaemon(ctx context.Context, keep bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	status, err := svc.Status(ctx)
-	if job.CodeOf(err) == job.Unavailable {
-		return a.awaitSilent(ctx, err)
-	}
-	if err != nil {
+	status, err := a.answering(ctx, svc)
+	if status == nil || err != nil {
 		return false, err
 	}
 	// The descriptor comes first: it stays that process's whatever becomes of its number.
-	fd, err := unix.PidfdOpen(status.PID, 0)
-	if err != nil && !errors.Is(err, unix.ESRCH) {
-		return false, fmt.Errorf("watching the daemon, process %d: %w", status.PID, err)
+	fd, err := openProcess(status.PID)
+	if err != nil {
+		return false, err
 	}
-	if err == nil {
-		defer unix.Close(fd) //nolint:errcheck // nothing was written to it
-	} else {
-		fd = -1
-	}
+	defer fd.close()
 	if err := svc.Shutdown(ctx, keep); err != nil && job.CodeOf(err) != job.Unavailable {
 		return false, err
 	}
-	return true, a.awaitEnd(ctx, fd, status.PID)
+	limit := a.stopLimit()
+	ended, err := fd.await(ctx, limit)
+	if err == nil && !ended {
+		err = &job.Error{Code: job.Internal, Message: fmt.Sprintf("the daemon, process %d, has not ended after %s", status.PID, elapsed(limit)),
+			Hint: "see daemon.log; it may still be stopping jobs. SIGKILL ends it and leaves jobs running"}
+	}
+	return true, err
 }
 
-// awaitSilent waits for a daemon that holds its lock and does not answer: it is ending already.
-func (a *app) awaitSilent(ctx context.Context, unreachable error) (bool, error) {
+// answering returns the status of the daemon, nil when none runs. One that holds its lock and
+// does not answer is starting or ending: it is waited for until it does the one or the other.
+func (a *app) answering(ctx context.Context, svc job.Service) (*job.Status, error) {
 	paths, err := config.FindPaths(a.home, a.Environ, config.ForClient)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	pid := lockHolder(paths.RegistryLock(), "/proc/locks")
-	if pid == 0 {
-		if _, err := os.Stat(paths.Run); errors.Is(err, os.ErrPermission) {
-			return false, unreachable // it cannot be told that none runs
+	deadline := a.now().Add(a.stopLimit())
+	for {
+		status, unreachable := svc.Status(ctx)
+		if job.CodeOf(unreachable) != job.Unavailable {
+			return status, unreachable
 		}
-		return false, nil
+		pid := lockHolder(paths.RegistryLock(), "/proc/locks")
+		if pid == 0 {
+			if _, err := os.Stat(paths.Lib); errors.Is(err, os.ErrPermission) {
+				return nil, unreachable // it cannot be told that none runs
+			}
+			return nil, nil
+		}
+		fd, err := openProcess(pid)
+		if err != nil {
+			return nil, err
+		}
+		ended, err := fd.await(ctx, silence)
+		fd.close()
+		switch {
+		case err != nil:
+			return nil, err
+		case !ended && a.now().After(deadline):
+			return nil, &job.Error{Code: job.Unavailable, Message: fmt.Sprintf("the daemon, process %d, does not answer", pid),
+				Hint: "see daemon.log. SIGKILL ends it and leaves jobs running"}
+		}
 	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("watching the daemon, process %d: %w", pid, err)
-	}
-	defer unix.Close(fd) //nolint:errcheck // nothing was written to it
-	return true, a.awaitEnd(ctx, fd, pid)
 }
 
-// awaitEnd waits until the process behind a pidfd has ended; -1 is one that has.
-func (a *app) awaitEnd(ctx context.Context, fd, pid int) error {
-	if fd < 0 {
-		return nil
-	}
-	limit := settle
-	if c, err := config.Load(config.Sources{Home: a.home, Environ: a.Environ, Use: config.ForClient}); err == nil {
-		limit += c.ShutdownTimeout
-	} else {
-		limit += 30 * time.Second // its settings cannot be read: the default
-	}
-	wake, err := newWaker(ctx)
+// stopLimit is how long a daemon may take to end.
+func (a *app) stopLimit() time.Duration {
+	c, err := config.Load(config.Sources{Home: a.home, Environ: a.Environ, Use: config.ForClient})
 	if err != nil {
-		return err
+		return settle + 30*time.Second // its settings cannot be read: the default
 	}
-	defer wake.close()
-	deadline := a.now().Add(limit)
-	for {
-		left := deadline.Sub(a.now())
-		if left <= 0 {
-			return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the daemon, process %d, has not ended after %s", pid, elapsed(limit)),
-				Hint: "see daemon.log; it may still be stopping jobs. SIGKILL ends it and leaves jobs running"}
-		}
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake.fd), Events: unix.POLLIN}}
-		_, err := unix.Poll(fds, int(left/time.Millisecond)+1)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return fmt.Errorf("waiting for the daemon, process %d: %w", pid, err)
-		case fds[0].Revents != 0:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		}
-	}
+	return settle + c.ShutdownTimeout
 }
 
 // lockHolder returns the process that holds the flock of a file and wrote its number into it, 0

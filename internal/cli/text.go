@@ -99,11 +99,16 @@ func span(d time.Duration) string {
 	}
 }
 
-// elapsed says a duration exactly enough to compare: "0.42 s", "12 s", "3m04s", "2h05m".
+// elapsed says a duration exactly enough to compare: "0.7 ms", "420 ms", "1.25 s", "12 s",
+// "3m04s", "2h05m".
 func elapsed(d time.Duration) string {
 	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", max(d, 0).Seconds()*1000)
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < 10*time.Second:
-		return fmt.Sprintf("%.2f s", max(d, 0).Seconds())
+		return fmt.Sprintf("%.2f s", d.Seconds())
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < time.Hour:

@@ -46,8 +46,8 @@ func TestTimes(t *testing.T) {
 			t.Errorf("ago %v = %q, want %q", d, got, want)
 		}
 	}
-	for d, want := range map[time.Duration]string{420 * time.Millisecond: "0.42 s", 12 * time.Second: "12 s", 184 * time.Second: "3m04s",
-		125 * time.Minute: "2h05m", 50 * time.Hour: "2d02h", -time.Second: "0.00 s"} {
+	for d, want := range map[time.Duration]string{420 * time.Millisecond: "420 ms", 700 * time.Microsecond: "0.7 ms", 1254 * time.Millisecond: "1.25 s", 12 * time.Second: "12 s", 184 * time.Second: "3m04s",
+		125 * time.Minute: "2h05m", 50 * time.Hour: "2d02h", -time.Second: "0.0 ms"} {
 		if got := elapsed(d); got != want {
 			t.Errorf("elapsed %v = %q, want %q", d, got, want)
 		}
