@@ -56,15 +56,23 @@ func (e *Engine) add(ctx context.Context, b job.Batch) ([]*job.Job, error) {
 	now := e.o.Now().UTC().Truncate(1000)
 	add := store.AddJobs{At: now, MaxWaiting: e.o.MaxQueueSize, TypeLimits: e.o.TypeLimits, Jobs: make([]store.NewJob, len(b.Jobs))}
 	queues := e.core.queues.Load()
+	if err := (&job.Spec{Command: []string{"defaults"}, Env: b.Defaults.Env}).Check(); err != nil {
+		return nil, err
+	}
 	var shared []string // environment of jobs that add nothing to the defaults
 	jobs := make([]*job.Job, len(b.Jobs))
 	for i := range b.Jobs {
 		s := b.Jobs[i]
 		own := len(s.Env) > 0
 		fill(&s, &b.Defaults)
+		whole := s.Env
+		if !own {
+			s.Env = nil // the defaults' is checked once for all
+		}
 		if err := s.Check(); err != nil {
 			return nil, atLine(err, i+1)
 		}
+		s.Env = whole
 		name := s.Queue
 		if name == "" {
 			name = job.DefaultQueue

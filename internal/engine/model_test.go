@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"flag"
 	"os"
 	"testing"
 	"time"
@@ -23,6 +24,10 @@ var (
 // its end, deaths of either side at every named point included, and holds the registry to the
 // truth that the simulated machine keeps.
 func TestProtocolModel(t *testing.T) {
+	// Long walks: a death matters only when enough has happened before it.
+	if err := flag.Set("rapid.steps", "200"); err != nil {
+		t.Fatal(err)
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "world")
 		if err != nil {
@@ -48,6 +53,13 @@ func TestProtocolModel(t *testing.T) {
 			"time passes":   func(rt *rapid.T) { w.pass(time.Duration(rapid.IntRange(1, 4).Draw(rt, "seconds")) * time.Second) },
 			"stop":          func(rt *rapid.T) { w.actOnSome(rt, job.ActStop) },
 			"delete":        func(rt *rapid.T) { w.actOnSome(rt, job.ActDelete) },
+			"start again":   func(rt *rapid.T) { w.actOnSome(rt, job.ActStart) },
+			"all goes well": func(*rapid.T) { w.flow() },
+			"runner dies": func(rt *rapid.T) {
+				if w.runner != nil && rapid.IntRange(0, 3).Draw(rt, "rarely") == 0 {
+					w.killRunner()
+				}
+			},
 			"daemon will die": func(rt *rapid.T) {
 				if w.daemon != nil {
 					w.dieAt = rapid.SampledFrom(daemonPoints).Draw(rt, "point")
@@ -65,7 +77,7 @@ func TestProtocolModel(t *testing.T) {
 			},
 			"reboot": func(rt *rapid.T) {
 				if rapid.IntRange(0, 9).Draw(rt, "rarely") == 0 {
-					w.reboot()
+					w.reboot(rapid.IntRange(0, 3).Draw(rt, "lost") == 0, rt)
 				}
 			},
 			"": func(rt *rapid.T) { w.checkForks(rt) },
@@ -138,30 +150,53 @@ func (w *world) actOnSome(rt *rapid.T, action job.Action) {
 func (w *world) settle() {
 	w.dieAt, w.runnerDieAt = "", ""
 	for range 10_000 {
-		w.ensureDaemon()
-		w.startRunner()
-		w.connect()
-		w.step()
-		for len(w.sent) > 0 {
-			w.deliver()
-		}
-		w.deliver()
-		w.fork(false)
+		w.flow()
 		for _, p := range w.os.alive() {
-			w.os.end(p, 3, 0)
+			if !w.beingStopped(p.runID) { // that is the runner's to do
+				w.os.end(p, 3, 0)
+			}
 		}
-		w.ready()
-		w.scan()
 		w.pass(time.Second)
-		for len(w.answers) > 0 {
-			w.deliverAnswer()
-		}
-		w.step()
 		if w.quiet() {
 			return
 		}
 	}
 	w.t.Fatalf("the jobs do not come to an end: %v", w.unended())
+}
+
+// beingStopped reports whether the end of a run was asked for and committed.
+func (w *world) beingStopped(runID string) bool {
+	live, err := w.store.LiveJobs(w.ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, j := range live {
+		if j.RunID == runID {
+			return j.Want != ""
+		}
+	}
+	return false
+}
+
+// flow is a round in which everything reaches the other side and no process ends by itself.
+func (w *world) flow() {
+	w.ensureDaemon()
+	w.startRunner()
+	w.deliver()
+	w.connect()
+	w.step()
+	for range len(w.sent) {
+		w.deliver()
+	}
+	for range len(w.os.pending) {
+		w.fork(false)
+	}
+	w.ready()
+	w.scan()
+	for range len(w.answers) {
+		w.deliverAnswer()
+	}
+	w.step()
 }
 
 func (w *world) quiet() bool {

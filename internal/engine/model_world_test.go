@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -292,7 +293,8 @@ func (w *world) startRunner() {
 	w.toRunner(func() {})
 }
 
-func (w *world) reboot() {
+// reboot is a power cut: every process is gone, and of the journal what was not synced may be.
+func (w *world) reboot(unsynced bool, rt *rapid.T) {
 	for id := range w.os.forks {
 		w.touched[id] = true
 	}
@@ -304,6 +306,16 @@ func (w *world) reboot() {
 	}
 	w.dropConnection()
 	w.os.reboot()
+	if !unsynced {
+		return
+	}
+	info, err := os.Stat(w.journalPath)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if err := os.Truncate(w.journalPath, rapid.Int64Range(0, info.Size()).Draw(rt, "journal left")); err != nil {
+		rt.Fatal(err)
+	}
 }
 
 // add adds a job; it counts once the daemon has acknowledged it.
@@ -338,6 +350,7 @@ func (w *world) act(id int64, action job.Action, force bool) {
 	asked := w.asked[id]
 	asked.stop = asked.stop || action == job.ActStop
 	asked.del = asked.del || action == job.ActDelete
+	asked.start = asked.start || action == job.ActStart
 	w.asked[id] = asked
 	w.step()
 }
