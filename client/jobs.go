@@ -16,6 +16,10 @@ import (
 
 // AddJob implements job.Service.
 func (c *Client) AddJob(ctx context.Context, s job.Spec) (*job.Job, error) {
+	// Here already, because JSON would change bytes that are no UTF-8.
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
 	j := new(job.Job)
 	if err := c.call(ctx, http.MethodPost, "/api/jobs", s, j); err != nil {
 		return nil, err
@@ -26,6 +30,9 @@ func (c *Client) AddJob(ctx context.Context, s job.Spec) (*job.Job, error) {
 // AddJobs implements job.Service. The jobs are sent as they are encoded: a batch takes the memory
 // of its specs only.
 func (c *Client) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
+	if err := checkBatch(&b); err != nil {
+		return nil, err
+	}
 	in, out := io.Pipe()
 	sent := make(chan struct{})
 	go func() {
@@ -48,6 +55,30 @@ func (c *Client) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
 		return nil, c.broken(ctx, err, http.MethodPost)
 	}
 	return added.IDs, nil
+}
+
+// checkBatch refuses what JSON would change. The daemon checks again, with defaults filled in.
+func checkBatch(b *job.Batch) error {
+	check := func(s job.Spec) error {
+		if s.Shell == "" && len(s.Command) == 0 {
+			s.Command = []string{"of the defaults"}
+		}
+		return s.Check()
+	}
+	if err := check(b.Defaults); err != nil {
+		return err
+	}
+	for i := range b.Jobs {
+		if err := check(b.Jobs[i]); err != nil {
+			if e := (*job.Error)(nil); errors.As(err, &e) {
+				at := *e
+				at.Line = i + 1
+				return &at
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 func writeBatch(w io.Writer, b *job.Batch) error {

@@ -75,9 +75,6 @@ func (h *Handler) addOne(w http.ResponseWriter, r *request) error {
 	if err := decode(w, r, &s, false); err != nil {
 		return err
 	}
-	if err := s.Check(); err != nil {
-		return err
-	}
 	j, err := h.o.Service.AddJob(r.Context(), s)
 	if err != nil {
 		return err

@@ -21,10 +21,12 @@ type follower struct {
 	stop context.CancelFunc
 	done <-chan struct{}
 	path string
+	from int64 // where reading began
 
 	mu     sync.Mutex // held by Read, and by Close once stop has ended a Read that blocks
 	f      *os.File   // nil until the file exists
 	offset int64
+	long   bool   // the log was as long as offset once: shorter means truncated
 	watch  *watch // nil until there was nothing to read
 	notice string // to be read before anything else
 	closed bool
@@ -32,8 +34,11 @@ type follower struct {
 
 func newFollower(ctx context.Context, path string, f *os.File, offset int64, done <-chan struct{}) *follower {
 	ctx, stop := context.WithCancel(ctx)
-	return &follower{ctx: ctx, stop: stop, done: done, path: path, f: f, offset: offset}
+	return &follower{ctx: ctx, stop: stop, done: done, path: path, from: offset, f: f, offset: offset}
 }
+
+// Offset implements Reader.
+func (r *follower) Offset() int64 { return r.from }
 
 // Read implements io.Reader.
 func (r *follower) Read(p []byte) (int, error) {
@@ -101,6 +106,7 @@ func (r *follower) readNow(p []byte) (int, error) {
 		n, err := r.f.ReadAt(p, r.offset)
 		r.offset += int64(n)
 		if n > 0 {
+			r.long = true
 			return n, nil
 		}
 		if !errors.Is(err, io.EOF) {
@@ -110,7 +116,8 @@ func (r *follower) readNow(p []byte) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("size of a job's log: %w", err)
 		}
-		if info.Size() >= r.offset {
+		r.long = r.long || info.Size() >= r.offset
+		if info.Size() >= r.offset || !r.long {
 			return 0, nil
 		}
 		r.offset, r.notice = 0, truncated

@@ -44,12 +44,18 @@ func Remove(dir string, id int64, attempts int) error {
 
 // Options says which part of a log to read.
 type Options struct {
-	Offset int64 // bytes to leave out at the beginning; beyond the end it means the end
+	Offset int64 // bytes to leave out at the beginning
 	Tail   int   // only the last lines of what follows Offset; 0 = all
 	// Follow goes on with what is written later, until Done is closed and all is read. A file that
 	// is not there yet is waited for.
 	Follow bool
 	Done   <-chan struct{} // closed when nobody writes any more; nil = never
+}
+
+// Reader is a log that is read. Offset tells at which byte of the file reading began.
+type Reader interface {
+	io.ReadCloser
+	Offset() int64
 }
 
 // Open returns a reader of the log at path. Without Follow it reads what is there now; a file that
@@ -59,16 +65,16 @@ type Options struct {
 // A job can truncate its own log (`echo x > /dev/stderr` does). A follower that sees the file
 // shorter than what it has read says so in a line of its own and goes on with what the file holds
 // then. A file that grew beyond its old length again before anybody looked cannot be told apart.
-func Open(ctx context.Context, path string, o Options) (io.ReadCloser, error) {
+func Open(ctx context.Context, path string, o Options) (Reader, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if o.Follow {
-			return newFollower(ctx, path, nil, 0, o.Done), nil
+			return newFollower(ctx, path, nil, max(o.Offset, 0), o.Done), nil
 		}
-		return io.NopCloser(eof{}), nil
+		return empty{}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open a job's log: %w", err)
@@ -81,7 +87,7 @@ func Open(ctx context.Context, path string, o Options) (io.ReadCloser, error) {
 		return newFollower(ctx, path, f, start, o.Done), nil
 	}
 	// What is written while this is read is left out: else the reader of a fast job never ends.
-	return snapshot{io.NewSectionReader(f, start, size-start), f}, nil
+	return snapshot{io.NewSectionReader(f, start, size-start), f, start}, nil
 }
 
 // begin returns where reading starts, and the size of the file.
@@ -91,8 +97,11 @@ func begin(ctx context.Context, f *os.File, o Options) (start, size int64, err e
 		return 0, 0, fmt.Errorf("size of a job's log: %w", err)
 	}
 	size = info.Size()
-	start = min(max(o.Offset, 0), size)
-	if o.Tail > 0 {
+	start = max(o.Offset, 0)
+	if start > size && !o.Follow { // a follower waits until the log is that long
+		start = size
+	}
+	if o.Tail > 0 && start < size {
 		start, err = tailStart(ctx, f, start, size, o.Tail)
 	}
 	return start, size, err
@@ -100,11 +109,16 @@ func begin(ctx context.Context, f *os.File, o Options) (start, size int64, err e
 
 type snapshot struct {
 	*io.SectionReader
-	f *os.File
+	f     *os.File
+	start int64
 }
 
-func (s snapshot) Close() error { return s.f.Close() }
+func (s snapshot) Offset() int64 { return s.start }
+func (s snapshot) Close() error  { return s.f.Close() }
 
-type eof struct{}
+// empty is a log that does not exist.
+type empty struct{}
 
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+func (empty) Read([]byte) (int, error) { return 0, io.EOF }
+func (empty) Offset() int64            { return 0 }
+func (empty) Close() error             { return nil }

@@ -51,7 +51,7 @@ func write(t *testing.T, dir, text string) string {
 	return path
 }
 
-func open(t *testing.T, path string, o joblog.Options) io.ReadCloser {
+func open(t *testing.T, path string, o joblog.Options) joblog.Reader {
 	t.Helper()
 	r, err := joblog.Open(t.Context(), path, o)
 	if err != nil {
@@ -165,6 +165,31 @@ func TestFollowNothingYet(t *testing.T) {
 	none := open(t, path+".no", joblog.Options{Follow: true, Done: done})
 	if s := all(t, none); s != "" {
 		t.Errorf("a log that never came: %q", s)
+	}
+}
+
+// TestFollowFromBeyondTheEnd waits until the log has grown to where reading begins.
+func TestFollowFromBeyondTheEnd(t *testing.T) {
+	for _, o := range []joblog.Options{{Offset: 5}, {Offset: 5, Tail: 3}} {
+		dir := t.TempDir()
+		path := joblog.Path(dir, 7, 1, "")
+		done := make(chan struct{})
+		o.Follow, o.Done = true, done
+		missing := open(t, path, o)
+		write(t, dir, "012")
+		short := open(t, path, o)
+		for _, r := range []joblog.Reader{missing, short} {
+			if at := r.Offset(); at != 5 {
+				t.Errorf("begins at %d", at)
+			}
+		}
+		write(t, dir, "3456")
+		expect(t, missing, "56")
+		expect(t, short, "56")
+		close(done)
+		if got := all(t, missing) + all(t, short); got != "" {
+			t.Errorf("after done: %q", got)
+		}
 	}
 }
 

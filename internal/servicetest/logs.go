@@ -1,0 +1,135 @@
+package servicetest
+
+import (
+	"io"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+var logCases = []testCase{
+	{"Parts", logParts},
+	{"Split", logSplit},
+	{"Follow", logFollow},
+	{"FollowFromBeforeTheStart", logFollowWaiting},
+	{"Close", logClose},
+	{"Bytes", logBytes},
+	{"Refused", logRefused},
+}
+
+// reads takes exactly text from r.
+func (s *suite) reads(r io.Reader, text string) {
+	s.Helper()
+	b := make([]byte, len(text))
+	if n, err := io.ReadFull(r, b); err != nil || string(b) != text {
+		s.Fatalf("read %q, %v; want %q", b[:n], err, text)
+	}
+}
+
+func logParts(s *suite) {
+	j := s.shell("echo one; echo two >&2; echo three")
+	s.wait(j.ID)
+	for _, c := range []struct {
+		o    job.LogOptions
+		want string
+	}{
+		{job.LogOptions{}, "one\ntwo\nthree\n"},
+		{job.LogOptions{Stream: "stdout"}, "one\ntwo\nthree\n"},
+		{job.LogOptions{Offset: 4}, "two\nthree\n"},
+		{job.LogOptions{Offset: 14}, ""},
+		{job.LogOptions{Offset: 4000}, ""},
+		{job.LogOptions{Tail: 1}, "three\n"},
+		{job.LogOptions{Tail: 100}, "one\ntwo\nthree\n"},
+		{job.LogOptions{Attempt: 1, Tail: 2, Follow: true}, "two\nthree\n"},
+	} {
+		if got := s.log(j.ID, c.o); got != c.want {
+			s.Errorf("%+v: %q, want %q", c.o, got, c.want)
+		}
+	}
+	if got := s.log(s.held(job.Spec{}).ID, job.LogOptions{}); got != "" {
+		s.Errorf("log of a job that has not run: %q", got)
+	}
+}
+
+func logSplit(s *suite) {
+	j := s.add(job.Spec{Shell: "echo out; echo err >&2", Split: true})
+	s.wait(j.ID)
+	s.same("stdout", s.log(j.ID, job.LogOptions{}), "out\n")
+	s.same("stderr", s.log(j.ID, job.LogOptions{Stream: "stderr"}), "err\n")
+}
+
+func logFollow(s *suite) {
+	first, second := s.gate(), s.gate()
+	j := s.shell("echo 0; echo a; " + first.wait() + "; echo b; " + second.wait() + "; printf end")
+	r, err := s.Logs(s.ctx, j.ID, job.LogOptions{Follow: true, Offset: 2})
+	s.ok(err)
+	defer r.Close()
+	s.reads(r, "a\n")
+	first.open()
+	s.reads(r, "b\n")
+	second.open()
+	rest, err := io.ReadAll(r)
+	if err != nil || string(rest) != "end" {
+		s.Errorf("the end: %q, %v", rest, err)
+	}
+}
+
+func logFollowWaiting(s *suite) {
+	j := s.held(job.Spec{Shell: "echo at last"})
+	r, err := s.Logs(s.ctx, j.ID, job.LogOptions{Follow: true})
+	s.ok(err)
+	defer r.Close()
+	s.act(job.ActStart, j.ID)
+	all, err := io.ReadAll(r)
+	if err != nil || string(all) != "at last\n" {
+		s.Errorf("%q, %v", all, err)
+	}
+}
+
+func logClose(s *suite) {
+	g := s.gate()
+	j := s.shell("echo ready; " + g.wait())
+	r, err := s.Logs(s.ctx, j.ID, job.LogOptions{Follow: true})
+	s.ok(err)
+	s.reads(r, "ready\n")
+	ended := make(chan error)
+	go func() {
+		_, err := r.Read(make([]byte, 1))
+		ended <- err
+	}()
+	s.ok(r.Close())
+	if err := <-ended; err == nil {
+		s.Error("a read of a closed log has no error")
+	}
+	g.open()
+	s.wait(j.ID)
+}
+
+func logBytes(s *suite) {
+	j := s.shell(`printf '\0\377\r\n\033'`)
+	s.wait(j.ID)
+	if got := s.log(j.ID, job.LogOptions{}); got != "\x00\xff\r\n\x1b" {
+		s.Errorf("%q", got)
+	}
+}
+
+func logRefused(s *suite) {
+	j := s.shell("true")
+	s.wait(j.ID)
+	for _, c := range []struct {
+		o     job.LogOptions
+		code  job.Code
+		field string
+	}{
+		{job.LogOptions{Stream: "both"}, job.Invalid, "stream"},
+		{job.LogOptions{Stream: "stderr"}, job.NotFound, "stream"},
+		{job.LogOptions{Attempt: 2}, job.NotFound, "attempt"},
+		{job.LogOptions{Offset: -1}, job.Invalid, ""},
+		{job.LogOptions{Tail: -1}, job.Invalid, ""},
+	} {
+		r, err := s.Logs(s.ctx, j.ID, c.o)
+		if err == nil {
+			r.Close()
+		}
+		s.refused(err, c.code, c.field)
+	}
+}
