@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -95,6 +96,11 @@ func runDaemonStart(ctx context.Context, a *app, o daemonOptions) error {
 	if err != nil {
 		return err
 	}
+	// A reader of standard error that went away must not end the daemon. Ignoring the signal would
+	// hand that down to jobs; one that is caught is not handed down.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	err = a.Backend.RunDaemon(ctx, c, io.MultiWriter(log, a.Stderr), func() {})
 	return errors.Join(err, log.Close())
 }
@@ -237,7 +243,8 @@ func (a *app) formerFlags(ctx context.Context, o *daemonOptions) error {
 }
 
 func newDaemonStatusCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "say whether the daemon runs",
 		Long:  "Says whether the daemon runs: exit code 0 when it does, 5 when it does not. More is told by service status. " + exitCodesHelp,
@@ -245,15 +252,24 @@ func newDaemonStatusCommand(a *app) *cobra.Command {
   queuemgr daemon status >/dev/null || queuemgr daemon start --daemon`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			svc, err := a.svc()
-			if err != nil {
-				return err
-			}
-			s, err := svc.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.print("running, pid %d, up %s\n", s.PID, elapsed(a.now().Sub(s.StartedAt)))
+			return runDaemonStatus(cmd.Context(), a, asJSON)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as service status does")
+	return cmd
+}
+
+func runDaemonStatus(ctx context.Context, a *app, asJSON bool) error {
+	svc, err := a.svc()
+	if err != nil {
+		return err
+	}
+	s, err := svc.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(s)
+	}
+	return a.print("running, pid %d, up %s\n", s.PID, elapsed(a.now().Sub(s.StartedAt)))
 }

@@ -117,16 +117,13 @@ func (a *app) monitorScreen(ctx context.Context, screen *os.File) (err error) {
 	defer wg.Wait()
 	defer cancel()
 
-	if keys := terminal(a.Stdin); keys != nil {
-		before, err := term.MakeRaw(int(keys.Fd()))
-		if err != nil {
-			return fmt.Errorf("preparing the terminal: %w", err)
+	keys := terminal(a.Stdin)
+	if keys != nil {
+		before, rawErr := term.MakeRaw(int(keys.Fd()))
+		if rawErr != nil {
+			return fmt.Errorf("preparing the terminal: %w", rawErr)
 		}
 		defer func() { err = errors.Join(err, term.Restore(int(keys.Fd()), before)) }()
-		wg.Go(func() {
-			defer cancel()
-			awaitQuit(ctx, keys)
-		})
 	}
 	// The alternate screen, so that what was on the terminal is there again afterwards.
 	if _, err := io.WriteString(screen, "\x1b[?1049h\x1b[?25l"); err != nil {
@@ -136,11 +133,43 @@ func (a *app) monitorScreen(ctx context.Context, screen *os.File) (err error) {
 		_, restore := io.WriteString(screen, "\x1b[?25h\x1b[?1049l")
 		err = errors.Join(err, restore)
 	}()
-
+	if err := a.draw(ctx, svc, screen); err != nil {
+		return asMonitor(ctx, err)
+	}
+	if keys != nil {
+		wg.Go(func() {
+			defer cancel()
+			awaitQuit(ctx, keys)
+		})
+	}
 	changed := make(chan struct{}, 1)
 	ended := make(chan error, 1)
 	wg.Go(func() { ended <- watch(ctx, svc, status.Seq, changed) })
+	return a.redraw(ctx, svc, screen, changed, ended)
+}
+
+// redraw draws with every change, and every second for the running times, until ctx ends or the
+// stream of changes does.
+func (a *app) redraw(ctx context.Context, svc job.Service, screen *os.File, changed <-chan struct{}, ended <-chan error) error {
+	pause, clock := time.NewTimer(redrawEvery), time.NewTimer(clockEvery)
+	defer pause.Stop()
+	defer clock.Stop()
 	for {
+		pause.Reset(redrawEvery)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return nil
+		}
+		clock.Reset(clockEvery)
+		select {
+		case <-changed:
+		case <-clock.C:
+		case err := <-ended:
+			return asMonitor(ctx, err)
+		case <-ctx.Done():
+			return nil
+		}
 		err := a.draw(ctx, svc, screen)
 		if job.CodeOf(err) == job.Unavailable && ctx.Err() == nil {
 			// A restart: the stream of changes connects again, and the clock looks too.
@@ -148,26 +177,6 @@ func (a *app) monitorScreen(ctx context.Context, screen *os.File) (err error) {
 		}
 		if err != nil {
 			return asMonitor(ctx, err)
-		}
-		pause := time.NewTimer(redrawEvery)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil
-		}
-		clock := time.NewTimer(clockEvery)
-		select {
-		case <-changed:
-		case <-clock.C:
-		case err := <-ended:
-			clock.Stop()
-			return asMonitor(ctx, err)
-		case <-ctx.Done():
-		}
-		clock.Stop()
-		if ctx.Err() != nil {
-			return nil
 		}
 	}
 }
