@@ -135,7 +135,7 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener, ready func())
 	}
 	served := make(chan error, 1)
 	go func() { served <- d.server.Serve(listener) }()
-	if err := os.WriteFile(d.c.Paths.PIDFile(), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(d.c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 		return errors.Join(fmt.Errorf("write the PID file: %w", err), d.server.Close(), <-served)
 	}
 	d.log.Info("daemon ready", "version", Version(), "pid", os.Getpid(), "home", d.c.Paths.Home)
@@ -159,7 +159,7 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener, ready func())
 	if e := <-served; e != nil && !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)
 	}
-	if e := os.Remove(d.c.Paths.PIDFile()); e != nil && !errors.Is(e, os.ErrNotExist) {
+	if e := os.Remove(d.c.PIDFile); e != nil && !errors.Is(e, os.ErrNotExist) {
 		err = errors.Join(err, e)
 	}
 	return err

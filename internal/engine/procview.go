@@ -57,6 +57,9 @@ func (p *procView) set(j *job.Job) {
 	}
 }
 
+// viewDelay is how long the view may be behind: what starts and ends within it costs nothing.
+const viewDelay = 50 * time.Millisecond
+
 // run writes what is set until ctx ends.
 func (p *procView) run(ctx context.Context) {
 	shown := map[int64]bool{}
@@ -65,6 +68,11 @@ func (p *procView) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.ready:
+		}
+		select { // let short jobs pass
+		case <-ctx.Done():
+			return
+		case <-time.After(viewDelay):
 		}
 		p.mu.Lock()
 		pending := p.pending
