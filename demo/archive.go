@@ -51,16 +51,14 @@ func sceneArchive(ctx context.Context, s *story) error {
 		"%d jobs, one for each folder of the Go toolchain's source: tar, %s, sha256sum", len(s.numbers), strings.Join(s.compress, " "))
 
 	// The work goes on in the background of the next scenes: wait only for its first fruits.
-	last := ""
+	var p progress
+	defer p.end()
 	return until(ctx, "the three largest folders to be compressed", func() (bool, error) {
 		st, err := s.status(ctx)
 		if err != nil {
 			return false, err
 		}
-		if line := progressLine(st); line != last {
-			s.say("%s", line)
-			last = line
-		}
+		p.show(st)
 		for _, folder := range s.folders[:atOnce] {
 			log, err := s.service.Must(ctx, "job", "logs", fmt.Sprint(s.numbers[folder]))
 			if err != nil || !strings.Contains(log, "compressing") {

@@ -87,7 +87,7 @@ func newStory(ctx context.Context, bin string) (*story, error) {
 	s := &story{begin: time.Now(), dir: dir, source: filepath.Join(strings.TrimSpace(string(goroot)), "src"),
 		archives: filepath.Join(dir, "archives"), effects: filepath.Join(dir, "effects"), compress: compressor(),
 		service: &harness.Service{Home: filepath.Join(dir, "home"), Bin: bin}}
-	for _, d := range []string{s.archives, s.effects} {
+	for _, d := range []string{s.service.Home, s.archives, s.effects} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			return nil, err
 		}

@@ -13,18 +13,17 @@ import (
 
 // sceneVerify waits for the archives and compares each with its checksum and its source.
 func sceneVerify(ctx context.Context, s *story) error {
-	last := ""
-	if err := until(ctx, "the last archive", func() (bool, error) {
+	var p progress
+	err := until(ctx, "the last archive", func() (bool, error) {
 		st, err := s.status(ctx)
 		if err != nil {
 			return false, err
 		}
-		if line := progressLine(st); line != last {
-			s.say("%s", line)
-			last = line
-		}
+		p.show(st)
 		return archiveDone(st), nil
-	}); err != nil {
+	})
+	p.end()
+	if err != nil {
 		return err
 	}
 	sums, sources, exits := 0, 0, 0

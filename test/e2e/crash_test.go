@@ -79,9 +79,13 @@ func crashAt(t *testing.T, point string, nth int) {
 		}
 	}
 	h.untilAllEnded(nil)
+	lost := 0
 	for id, want := range codes {
-		h.checkCrashed(id, want, effects)
+		if h.checkCrashed(id, want, effects) {
+			lost++
+		}
 	}
+	t.Logf("%d jobs acknowledged, %d of them lost", len(codes), lost)
 	if stopped > 0 {
 		if j := h.job(stopped); j.State != job.Stopped && j.Reason != job.ReasonLost {
 			t.Errorf("the stopped job: state %s, reason %s, error %q", j.State, j.Reason, j.Error)
@@ -99,22 +103,35 @@ func (h *home) tryAdd(args ...string) (int64, bool) {
 }
 
 // endBoth ends what is left of daemon and runner, which die again and again at the same place as
-// long as their environment says so.
+// long as their environment says so. The daemon goes first: it would start another runner.
 func (h *home) endBoth() {
 	h.t.Helper()
 	if _, err := h.DaemonPID(); err == nil {
 		h.kill()
 	}
-	h.killRunner()
+	left, err := h.Processes()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, p := range left {
+		if !strings.HasPrefix(p.Command, h.Bin) {
+			continue // a job's process
+		}
+		if err := harness.KillPID(h.ctx, p.PID); err != nil {
+			h.t.Fatal(err)
+		}
+	}
 }
 
-func (h *home) checkCrashed(id int64, want int, effects string) {
+// checkCrashed holds a job against its effect and reports whether it is lost.
+func (h *home) checkCrashed(id int64, want int, effects string) bool {
 	h.t.Helper()
 	j := h.job(id)
 	text, err := os.ReadFile(fmt.Sprintf("%s/%d", effects, id))
 	ran := countLines(string(text))
+	lost := j.State == job.Failed && j.Reason == job.ReasonLost
 	switch {
-	case j.State == job.Failed && j.Reason == job.ReasonLost:
+	case lost:
 		if ran > 1 {
 			h.t.Errorf("lost job %d ran %d times", id, ran)
 		}
@@ -124,4 +141,5 @@ func (h *home) checkCrashed(id int64, want int, effects string) {
 	if j.Attempt > 1 {
 		h.t.Errorf("job %d had %d attempts", id, j.Attempt)
 	}
+	return lost
 }
