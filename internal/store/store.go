@@ -36,7 +36,8 @@ type Jobs interface {
 
 	// Job returns one job. Errors: job.NotFound.
 	Job(ctx context.Context, id int64) (*job.Job, error)
-	// JobByKey returns the job with the key. Errors: job.NotFound.
+	// JobByKey returns the job with the key, which is free again once its job is deleted. Errors:
+	// job.NotFound.
 	JobByKey(ctx context.Context, key string) (*job.Job, error)
 	// ListJobs returns one page by keyset cursor. Errors: job.Invalid (cursor, limit).
 	ListJobs(ctx context.Context, f job.Filter) (job.Page, error)
@@ -52,6 +53,11 @@ type Jobs interface {
 	// ImportJobs writes records as they are, numbers included, each replacing a record of the
 	// same number; ID 0 takes the next one. The next number is then above every one imported.
 	ImportJobs(ctx context.Context, jobs []*job.Job, at time.Time) error
+	// NextID returns the number that the next job gets.
+	NextID() int64
+	// SkipIDs makes next the number of the next job where it is higher than that: a registry that
+	// is rebuilt must not give out numbers of jobs that were purged.
+	SkipIDs(ctx context.Context, next int64) error
 }
 
 // NewJob is a job to add: every field but ID, Rev and EnvID is set by the caller.

@@ -100,7 +100,7 @@ func checkKeyFree(t *tx, r *row, line int) error {
 	}
 	if holder != 0 && holder != r.id {
 		return &job.Error{Code: job.Conflict, Message: fmt.Sprintf("the key %q belongs to job %d", r.key, holder),
-			Hint: "choose another key, or wait until retention has removed that job", Field: "key", Line: line, JobID: holder}
+			Hint: "choose another key, or delete that job first", Field: "key", Line: line, JobID: holder}
 	}
 	return nil
 }

@@ -9,18 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/job"
 )
-
-// record is a job as its doc column holds it: the public fields, and those that are no part of a
-// job's JSON elsewhere but needed to rebuild the registry from registry.jsonl.
-type record struct {
-	*job.Job
-	UID  uint32   `json:"uid"`
-	GID  uint32   `json:"gid"`
-	Head int64    `json:"head,omitempty"`
-	Want job.Want `json:"want,omitempty"`
-}
 
 // row is a job ready to be written. It is made by the caller's goroutine, so that the writer does
 // not encode, and shares no memory with the caller's job.
@@ -46,7 +37,7 @@ const noID = `{"id":0,`
 func newRow(j *job.Job) (row, error) {
 	c := *j
 	c.ID = 0
-	body, err := json.Marshal(record{Job: &c, UID: j.UID, GID: j.GID, Head: j.Head, Want: j.Want})
+	body, err := json.Marshal(store.NewRecord(&c))
 	if err != nil {
 		return row{}, &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the job %s can't be encoded: %v", nameOf(j), err),
 			Hint: "params and result must be JSON", JobID: j.ID, Err: err}
@@ -58,7 +49,7 @@ func newRow(j *job.Job) (row, error) {
 	body[0] = '{'
 	r := row{id: j.ID, rev: int64(j.Rev), state: j.State, queue: j.Queue, typ: j.Type, priority: int64(j.Priority),
 		head: j.Head, owner: j.Owner, search: searchText(j), doc: string(body)}
-	if j.Key != "" {
+	if j.Key != "" && j.State != job.Deleted { // a deleted job's key is free again
 		r.key = j.Key
 	}
 	if len(j.Tags) > 0 {
@@ -84,13 +75,11 @@ const jobColumns = "id, rev, env_id, doc"
 
 // newJob makes a job of its columns.
 func newJob(id, rev, envID int64, doc []byte) (*job.Job, error) {
-	j := new(job.Job)
-	r := record{Job: j}
-	if err := json.Unmarshal(doc, &r); err != nil {
+	j, err := store.ParseRecord(doc)
+	if err != nil {
 		return nil, fmt.Errorf("read the record of job %d: %w", id, err)
 	}
 	j.ID, j.Rev, j.EnvID = id, uint64(rev), envID
-	j.UID, j.GID, j.Head, j.Want = r.UID, r.GID, r.Head, r.Want
 	return j, nil
 }
 

@@ -24,6 +24,23 @@ func testCommit(t *testing.T, open func(*testing.T) store.Store) {
 		sound(t, s)
 	})
 
+	t.Run("a deleted job keeps its key on record and lets it go", func(t *testing.T) {
+		s := open(t)
+		first := add(t, s, newJob(withKey("k")))[0]
+		deleted := move(t, s, minute(1), job.Deleted, first)[0]
+		if deleted.Key != "k" {
+			t.Errorf("the record has key %q", deleted.Key)
+		}
+		_, err := s.JobByKey(t.Context(), "k")
+		refused(t, err, job.NotFound)
+		second := add(t, s, newJob(withKey("k")))[0]
+		found, err := s.JobByKey(t.Context(), "k")
+		if err != nil || found.ID != second.ID {
+			t.Errorf("JobByKey: %v, %v; want job %d", found, err, second.ID)
+		}
+		sound(t, s)
+	})
+
 	t.Run("a stale revision is a conflict of that update alone", func(t *testing.T) {
 		s := open(t)
 		jobs := add(t, s, newJob(), newJob())

@@ -73,4 +73,19 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 		}
 		sound(t, s)
 	})
+
+	t.Run("numbers that are skipped", func(t *testing.T) {
+		s := open(t)
+		for _, next := range []int64{0, 50, 20} {
+			if err := s.SkipIDs(t.Context(), next); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.NextID(); got != 50 {
+			t.Errorf("NextID is %d, want 50", got)
+		}
+		if j := add(t, s, newJob())[0]; j.ID != 50 || s.NextID() != 51 {
+			t.Errorf("the next job has the number %d, and %d comes next", j.ID, s.NextID())
+		}
+	})
 }
