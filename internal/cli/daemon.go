@@ -213,7 +213,7 @@ func runDaemonRestart(ctx context.Context, a *app, o daemonOptions) error {
 
 // formerFlags fills o with the flags of the daemon that runs, where it can be told.
 func (a *app) formerFlags(ctx context.Context, o *daemonOptions) error {
-	svc, err := a.svc()
+	svc, err := a.ownDaemon()
 	if err != nil {
 		return err
 	}
@@ -228,18 +228,22 @@ func (a *app) formerFlags(ctx context.Context, o *daemonOptions) error {
 	if err != nil {
 		return nil //nolint:nilerr // it has just ended, or is another user's: defaults it is
 	}
-	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
-	start := slices.Index(args, "start")
-	if start < 0 {
-		return nil // foreign words: another program's way to run a daemon
-	}
-	former := &cobra.Command{FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true}}
 	var had daemonOptions
-	had.flags(former)
-	if former.ParseFlags(args[start+1:]) == nil {
-		o.config, o.pidfile, o.set = had.config, had.pidfile, had.set
+	if had.parse(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")) {
+		*o = had
 	}
 	return nil
+}
+
+// parse reads the command line of a daemon and reports whether it is one.
+func (o *daemonOptions) parse(args []string) bool {
+	start := slices.Index(args, "start")
+	if start < 0 {
+		return false // foreign words: another program's way to run a daemon
+	}
+	cmd := &cobra.Command{FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true}}
+	o.flags(cmd)
+	return cmd.ParseFlags(args[start+1:]) == nil
 }
 
 func newDaemonStatusCommand(a *app) *cobra.Command {
@@ -260,7 +264,7 @@ func newDaemonStatusCommand(a *app) *cobra.Command {
 }
 
 func runDaemonStatus(ctx context.Context, a *app, asJSON bool) error {
-	svc, err := a.svc()
+	svc, err := a.ownDaemon()
 	if err != nil {
 		return err
 	}

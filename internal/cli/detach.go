@@ -64,6 +64,9 @@ func (a *app) startDetached(ctx context.Context, c *config.Config, o daemonOptio
 	}
 	if string(answer) == readyWord {
 		pid := cmd.Process.Pid
+		if reached, err := config.FindPaths(a.home, a.Environ, config.ForClient); err == nil && reached != c.Paths {
+			a.warn("commands reach the system service; to reach this one: export QUEUEMGR_HOME=%s", shellQuote(c.Paths.Home))
+		}
 		return pid, cmd.Process.Release()
 	}
 	waitErr := cmd.Wait() // it has ended or is about to

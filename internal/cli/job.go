@@ -18,9 +18,9 @@ func newJobCommand(a *app) *cobra.Command {
 
 // jobTable shows jobs, one a row.
 func (a *app) jobTable(list []*job.Job) *table {
-	t := &table{columns: []column{{title: "ID", right: true}, {title: "STATE"}, {title: "WHY"}, {title: "QUEUE"}, {title: "PRI", right: true},
-		{title: "KEY"}, {title: "NAME"}, {title: "TAGS"}, {title: "OWNER"}, {title: "DONE", right: true}, {title: "TIME", right: true},
-		{title: "ADDED", right: true}, {title: "COMMAND", cut: true}}}
+	t := &table{columns: []column{{title: "ID", right: true}, {title: "STATE"}, {title: "WHY"}, {title: "QUEUE", spare: 2}, {title: "PRI", right: true, spare: 4},
+		{title: "KEY", spare: 3}, {title: "NAME", spare: 1}, {title: "TAGS", spare: 6}, {title: "OWNER", spare: 5}, {title: "DONE", right: true},
+		{title: "TIME", right: true, spare: 1}, {title: "ADDED", right: true, spare: 7}, {title: "COMMAND", cut: true}}}
 	if a.colours(a.Stdout) {
 		t.paint = func(column int, cell string) string {
 			if column == 1 {

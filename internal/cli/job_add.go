@@ -68,7 +68,7 @@ With --wait as job wait has them. ` + exitJobHelp,
 	f.IntVar(&o.prio, "priority", 0, "higher runs first within the queue")
 	f.StringVar(&o.name, "name", "", "name to show")
 	f.StringVar(&o.key, "key", "", "unique name to select the job by; refused when it is on record already")
-	f.StringSliceVar(&o.tags, "tag", nil, "tag to select by; may be repeated")
+	f.StringArrayVar(&o.tags, "tag", nil, "tag to select by; may be repeated")
 	f.StringVar(&o.cwd, "cwd", "", "directory to run in (default the present one)")
 	f.StringArrayVar(&o.env, "env", nil, "K=V sets a variable, K alone copies it; may be repeated")
 	f.BoolVar(&o.clean, "clean-env", false, "take no variable along but those of --env")
@@ -143,7 +143,7 @@ func (a *app) printAdded(o addOptions, j *job.Job) error {
 
 // spec returns the job that the flags and the surroundings describe: with --file, the defaults.
 func (o *addOptions) spec(a *app) (job.Spec, error) {
-	s := job.Spec{Command: o.argv, Shell: o.shell, Queue: o.queue, Name: o.name, Key: o.key, Tags: o.tags,
+	s := job.Spec{Command: o.argv, Shell: o.shell, Queue: o.queue, Name: o.name, Key: o.key, Tags: splitCommas(o.tags),
 		StopSignal: o.stopSignal, OnLost: job.OnLost(o.onLost), Split: o.split, Hold: o.hold}
 	if o.file != "" {
 		for _, wrong := range []struct {

@@ -57,12 +57,19 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return a.exit(ctx, err, wantsJSON(cmd, args, err))
 }
 
-// svc returns the daemon of the home that is meant. Nothing is sent before it is asked something.
-func (a *app) svc() (job.Service, error) {
+// svc returns the service that this user's commands reach. Nothing is sent before it is asked
+// something.
+func (a *app) svc() (job.Service, error) { return a.connect(config.ForClient) }
+
+// ownDaemon returns the daemon that this user may start and end: where the system service is
+// installed and the user is not root, another than commands reach.
+func (a *app) ownDaemon() (job.Service, error) { return a.connect(config.ForDaemon) }
+
+func (a *app) connect(use config.Use) (job.Service, error) {
 	if a.service != nil {
 		return a.service, nil
 	}
-	paths, err := config.FindPaths(a.home, a.Environ, config.ForClient)
+	paths, err := config.FindPaths(a.home, a.Environ, use)
 	if err != nil {
 		return nil, err
 	}

@@ -29,9 +29,9 @@ type selection struct {
 func (s *selection) flags(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.states, "state", "", "only in one of these states, separated by commas")
-	f.StringSliceVar(&s.queues, "queue", nil, "only of these queues")
-	f.StringSliceVar(&s.types, "type", nil, "only of these job types")
-	f.StringSliceVar(&s.tags, "tag", nil, "only with every one of these tags")
+	f.StringArrayVar(&s.queues, "queue", nil, "only of these queues")
+	f.StringArrayVar(&s.types, "type", nil, "only of these job types")
+	f.StringArrayVar(&s.tags, "tag", nil, "only with every one of these tags")
 	f.StringVar(&s.owner, "owner", "", "only of this user")
 	f.StringVar(&s.name, "name", "", "only with this text in the name or command")
 	completeFlag(cmd, "state", completeStates)
@@ -40,7 +40,7 @@ func (s *selection) flags(a *app, cmd *cobra.Command) {
 
 // filter returns the filter of the words and flags.
 func (s *selection) filter() (job.Filter, error) {
-	f := job.Filter{Queues: s.queues, Types: s.types, Tags: s.tags, Owner: s.owner, Name: s.name}
+	f := job.Filter{Queues: splitCommas(s.queues), Types: splitCommas(s.types), Tags: splitCommas(s.tags), Owner: s.owner, Name: s.name}
 	if err := job.ParseSelector(&f, s.words...); err != nil {
 		return f, err
 	}
@@ -55,6 +55,15 @@ func (s *selection) filter() (job.Filter, error) {
 		f.States = append(f.States, state)
 	}
 	return f, nil
+}
+
+// splitCommas takes a repeated flag's values apart, each of which may hold several.
+func splitCommas(values []string) []string {
+	var words []string
+	for _, v := range values {
+		words = append(words, strings.Split(v, ",")...)
+	}
+	return words
 }
 
 // none reports whether nothing at all was selected, not even all.

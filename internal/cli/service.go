@@ -112,7 +112,7 @@ func runServiceStart(ctx context.Context, a *app, o daemonOptions) error {
 	if err != nil {
 		return err
 	}
-	svc, err := a.svc()
+	svc, err := a.ownDaemon()
 	if err != nil {
 		return err
 	}

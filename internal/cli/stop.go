@@ -23,7 +23,7 @@ const settle = 15 * time.Second
 
 // stopDaemon ends the daemon of the home and waits for its end. It reports false when none runs.
 func (a *app) stopDaemon(ctx context.Context, keep bool) (bool, error) {
-	svc, err := a.svc()
+	svc, err := a.ownDaemon()
 	if err != nil {
 		return false, err
 	}
@@ -52,7 +52,7 @@ func (a *app) stopDaemon(ctx context.Context, keep bool) (bool, error) {
 // answering returns the status of the daemon, nil when none runs. One that holds its lock and
 // does not answer is starting or ending: it is waited for until it does the one or the other.
 func (a *app) answering(ctx context.Context, svc job.Service) (*job.Status, error) {
-	paths, err := config.FindPaths(a.home, a.Environ, config.ForClient)
+	paths, err := config.FindPaths(a.home, a.Environ, config.ForDaemon)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (a *app) answering(ctx context.Context, svc job.Service) (*job.Status, erro
 
 // stopLimit is how long a daemon may take to end.
 func (a *app) stopLimit() time.Duration {
-	c, err := config.Load(config.Sources{Home: a.home, Environ: a.Environ, Use: config.ForClient})
+	c, err := config.Load(config.Sources{Home: a.home, Environ: a.Environ, Use: config.ForDaemon})
 	if err != nil {
 		return settle + 30*time.Second // its settings cannot be read: the default
 	}

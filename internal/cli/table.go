@@ -11,6 +11,7 @@ type column struct {
 	title string
 	right bool // numbers
 	cut   bool // may be shortened to fit the terminal; one column at most
+	spare int  // may be left out to fit the terminal, the highest first; 0 = never
 }
 
 // table is rows of cells. Cells are printable text.
@@ -43,8 +44,13 @@ func (t *table) write(w io.Writer, width int) error {
 			cut = i
 		}
 	}
-	if width > 0 && total > width && cut >= 0 {
-		widths[cut] = max(widths[cut]-(total-width), 8)
+	if width > 0 && cut >= 0 {
+		total -= max(widths[cut]-leastCut, 0) // as narrow as it may get
+		for spare := t.mostSpare(widths); total > width && spare >= 0; spare = t.mostSpare(widths) {
+			total -= widths[spare] + 2
+			widths[spare] = 0
+		}
+		widths[cut] = min(widths[cut], leastCut+max(width-total, 0))
 	}
 	var b strings.Builder
 	titles := make([]string, len(t.columns))
@@ -57,6 +63,20 @@ func (t *table) write(w io.Writer, width int) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// leastCut is how far a column is shortened before others are left out.
+const leastCut = 20
+
+// mostSpare returns the shown column that is missed least, -1 when none can be left out.
+func (t *table) mostSpare(widths []int) int {
+	most := -1
+	for i, c := range t.columns {
+		if widths[i] > 0 && c.spare > 0 && (most < 0 || c.spare > t.columns[most].spare) {
+			most = i
+		}
+	}
+	return most
 }
 
 func (t *table) line(b *strings.Builder, widths []int, cells []string, paint func(int, string) string) {

@@ -60,16 +60,23 @@ func TestTimes(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	tab := &table{columns: []column{{title: "ID", right: true}, {title: "STATE"}, {title: "EMPTY"}, {title: "N", right: true}, {title: "COMMAND", cut: true}}}
-	tab.add("7", "failed", "", "12", "short")
-	tab.add("1234", "日本", "", "", "a command that is too long for the terminal")
+	tab := &table{columns: []column{{title: "ID", right: true}, {title: "STATE"}, {title: "EMPTY", spare: 9}, {title: "N", right: true, spare: 1},
+		{title: "COMMAND", cut: true}, {title: "TAGS", spare: 2}}}
+	tab.add("7", "failed", "", "12", "short", "t")
+	tab.add("1234", "日本", "", "", "a command that is too long for the terminal", "")
 	for width, want := range map[int]string{
-		0: "  ID  STATE    N  COMMAND\n" +
-			"   7  failed  12  short\n" +
+		0: "  ID  STATE    N  COMMAND                                      TAGS\n" +
+			"   7  failed  12  short                                        t\n" +
 			"1234  日本        a command that is too long for the terminal\n",
-		30: "  ID  STATE    N  COMMAND\n" +
+		50: "  ID  STATE    N  COMMAND                     TAGS\n" +
+			"   7  failed  12  short                       t\n" +
+			"1234  日本        a command that is too lon…\n",
+		40: "  ID  STATE    N  COMMAND\n" +
 			"   7  failed  12  short\n" +
-			"1234  日本        a command t…\n",
+			"1234  日本        a command that is too…\n",
+		30: "  ID  STATE   COMMAND\n" +
+			"   7  failed  short\n" +
+			"1234  日本    a command that is t…\n",
 	} {
 		var b strings.Builder
 		if err := tab.write(&b, width); err != nil {
@@ -140,5 +147,14 @@ func TestCaptureEnv(t *testing.T) {
 	env, err = a.captureEnv([]string{"B"}, true)
 	if err != nil || len(env) != 1 || env["B"] != "2=3" {
 		t.Errorf("clean environment is %q, %v", env, err)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for code, want := range map[job.Code]int{"": 0, job.Invalid: 2, job.NotFound: 3, job.WrongState: 4, job.Conflict: 4,
+		job.Unavailable: 5, job.Forbidden: 6, job.Exhausted: 1, job.Internal: 1} {
+		if got := exitCode(code); got != want {
+			t.Errorf("%s: exit code %d, want %d", code, got, want)
+		}
 	}
 }

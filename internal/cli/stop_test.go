@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+)
+
+func TestLockHolder(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lock")
+	if got := lockHolder(name, "/proc/locks"); got != 0 {
+		t.Errorf("without a file the holder is %d", got)
+	}
+	if err := os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := lockHolder(name, "/proc/locks"); got != 0 {
+		t.Errorf("without a lock the holder is %d", got)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if got := lockHolder(name, "/proc/locks"); got != os.Getpid() {
+		t.Errorf("the holder is %d, want %d", got, os.Getpid())
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := lockHolder(name, "/proc/locks"); got != 0 {
+		t.Errorf("after the lock the holder is %d", got)
+	}
+}
+
+func TestAwaitProcess(t *testing.T) {
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := openProcess(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	if ended, err := p.await(t.Context(), time.Millisecond); ended || err != nil {
+		t.Errorf("await of a live process: %v, %v", ended, err)
+	}
+	called, cancel := context.WithCancel(t.Context())
+	cancel()
+	if ended, err := p.await(called, time.Hour); ended || !errors.Is(err, context.Canceled) {
+		t.Errorf("await that was called off: %v, %v", ended, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := p.await(t.Context(), time.Hour); !ended || err != nil {
+		t.Errorf("await of a killed process: %v, %v", ended, err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("the process was killed")
+	}
+	gone, err := openProcess(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := gone.await(t.Context(), time.Hour); !ended || err != nil {
+		t.Errorf("await of a process that is gone: %v, %v", ended, err)
+	}
+}
+
+func TestDaemonArgs(t *testing.T) {
+	c := &config.Config{Paths: config.InHome("/h"), File: "/h/x.toml", PIDFile: "/p"}
+	o := daemonOptions{config: "x.toml", pidfile: "p", set: map[string]string{"log_level": "debug", "max_concurrent_jobs": "3"}}
+	got := daemonArgs(c, o)
+	want := []string{"daemon", "start", "--ready-fd", "3", "--home", "/h", "--config", "/h/x.toml", "--pidfile", "/p",
+		"--log-level=debug", "--max-concurrent-jobs=3"}
+	if !slices.Equal(got, want) {
+		t.Errorf("arguments are %q, want %q", got, want)
+	}
+	// A restart reads them back.
+	var had daemonOptions
+	if !had.parse(append([]string{"/bin/queuemgr"}, got...)) || had.config != "/h/x.toml" || had.pidfile != "/p" || had.set["log_level"] != "debug" {
+		t.Errorf("read back they are %+v", had)
+	}
+}
