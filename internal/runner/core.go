@@ -42,8 +42,8 @@ type Core struct {
 	timers                        deadlines
 	syncAt, lingerAt, sweepAt     *deadline
 	retryAt, rescanAt             *deadline
-	lastZombies                   time.Time
-	away                          bool // no daemon for longer than syncAfter
+	listFrom                      time.Time // when all processes may be looked at for orphans again
+	away                          bool      // no daemon for longer than syncAfter
 	stopping, finished, unwritten bool
 }
 

@@ -10,8 +10,10 @@ import "time"
 const (
 	// sweepAfter gathers the signals of many ends into one sweep.
 	sweepAfter = 50 * time.Millisecond
-	// zombiesEvery is the least time between two looks at all processes of the machine.
-	zombiesEvery = time.Second
+	// listPause is the least time between two looks at all processes of the machine, and so is
+	// listShare times what the last one took.
+	listPause = time.Second
+	listShare = 50
 )
 
 // HandleChild takes word that some child ended.
@@ -23,8 +25,8 @@ func (c *Core) sweepSoon() {
 	}
 }
 
-// sweep reaps orphans. The kernel shows one zombie at a time; where that one is not for us to reap
-// yet, the others are looked for among all processes, but not often.
+// sweep reaps orphans. The kernel shows one zombie at a time; where that one is not to be reaped
+// yet and may hide others, they are looked for among all processes, but not often.
 func (c *Core) sweep() {
 	for {
 		pid := c.sys.Zombie()
@@ -37,23 +39,27 @@ func (c *Core) sweep() {
 		}
 		c.sys.ReapOrphan(pid)
 	}
-	c.sweepSoon()
-	now := c.sys.Now()
-	if now.Sub(c.lastZombies) < zombiesEvery {
+	begin := c.sys.Now()
+	if begin.Before(c.listFrom) {
+		c.timers.set(&c.sweepAt, c.listFrom, atSweep, nil)
 		return
 	}
-	c.lastZombies = now
 	for _, pid := range c.sys.Zombies() {
 		if c.orphan(pid) {
 			c.sys.ReapOrphan(pid)
 		}
 	}
+	end := c.sys.Now()
+	c.listFrom = end.Add(max(listPause, listShare*end.Sub(begin)))
 }
 
 // orphan says whether the zombie pid can be none of our runs.
 func (c *Core) orphan(pid int) bool {
-	if c.kids[pid] != nil {
+	if r := c.kids[pid]; r != nil {
 		delete(c.suspects, pid)
+		if r.unwatched && r.proc != nil && r.Status == nil {
+			c.leaderEnded(r)
+		}
 		return false
 	}
 	if len(c.flying) == 0 {

@@ -26,7 +26,7 @@ func TestRestartWithLiveAndGoneProcesses(t *testing.T) {
 	gate, _ := fifo(t, h, "gate")
 	var gone int
 	id, cursor := killed(t, h, func(c *client) {
-		c.start(h.sh("live", "read x < "+gate), h.sh("gone", "sleep 1000"), h.sh("stop", "sleep 1000"),
+		c.start(h.sh("live", "read x < "+gate), h.sh("gone", "exec sleep 1000"), h.sh("stop", "sleep 1000"),
 			with(h.sh("limit", "sleep 1000"), func(s *wire.Start) { s.TimeoutMS = 700 }))
 		for _, id := range []string{"live", "stop", "limit"} {
 			c.waitStarted(id)

@@ -13,6 +13,7 @@ type run struct {
 	runRecord
 	proc      *Process // the leader; nil before the fork and after it was reaped
 	token     uint64   // of proc
+	unwatched bool     // proc could not be watched; its end is seen among the zombies
 	timeoutAt *deadline
 	stop      *stopping   // nil unless it is to be stopped
 	start     *wire.Start // until its process is there or cannot be

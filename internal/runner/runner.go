@@ -30,7 +30,8 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Runner is a runner in this process. There can be only one in a process that starts jobs.
+// Runner is a runner in this process. The process must have no children but the runner's: it reaps
+// whatever it does not know as an orphan.
 type Runner struct {
 	cfg      Config
 	lock     *os.File

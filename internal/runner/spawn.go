@@ -162,6 +162,7 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 	var pid int
 	for try := 1; ; try++ {
 		unix.Umask(umask)
+		res.At = time.Now()
 		pid, err = syscall.ForkExec(path, s.Argv, attr)
 		unix.Umask(logUmask)
 		// A script that was just written is busy for as long as a process forked meanwhile by
@@ -171,7 +172,6 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 		}
 		time.Sleep(busyWait)
 	}
-	res.At = time.Now()
 	if err != nil {
 		res.Err = explain(s, path, err)
 		return res

@@ -102,13 +102,14 @@ func (c *Core) respawn(n int) {
 	}
 }
 
-// watchLeader asks for the end of r's process. Without that it could never be told; so a failure
-// leaves the run to the timer that looks at zombies.
+// watchLeader asks for the end of r's process.
 func (c *Core) watchLeader(r *run) {
 	if r.proc == nil { // given up meanwhile
 		return
 	}
 	if err := c.sys.Watch(r.proc, r.token); err != nil {
+		r.unwatched = true
+		c.sweepSoon()
 		c.log.Error("cannot watch a job's process", "run", r.id(), "pid", r.proc.PID, "error", err)
 	}
 }
