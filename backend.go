@@ -3,8 +3,11 @@ package queuemgr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"os/user"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/cli"
@@ -62,8 +65,13 @@ func (backend) ImportRegistry(ctx context.Context, c *config.Config, r io.Reader
 		return summary, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	_, err = jsonl.Import(ctx, s, r, jsonl.ImportOptions{Now: time.Now})
-	return summary, err
+	who, err := user.Current()
+	if err != nil {
+		return summary, fmt.Errorf("find out who imports: %w", err)
+	}
+	done, err := jsonl.Import(ctx, s, r, jsonl.ImportOptions{Now: time.Now, Owner: who.Username,
+		UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())})
+	return cli.ImportSummary{Jobs: done.Jobs, Queues: done.Queues, Held: done.Held, Legacy: done.Legacy, Unread: done.Unread, Warnings: done.Warnings}, err
 }
 
 // quiet is the log of commands: what matters they return as errors.

@@ -88,6 +88,9 @@ func makeFolders(c *config.Config) error {
 }
 
 func (d *daemon) openRegistry(ctx context.Context) error {
+	if err := refuseLostRegistry(d.c); err != nil {
+		return err
+	}
 	hub := engine.NewHub(func() { d.jsonl.Wake() })
 	var err error
 	d.store, err = sqlite.Open(ctx, sqlite.Options{Path: d.c.Paths.Database(), OnCommit: hub.Publish,
@@ -101,6 +104,23 @@ func (d *daemon) openRegistry(ctx context.Context) error {
 		return errors.Join(err, d.store.Close())
 	}
 	return nil
+}
+
+// refuseLostRegistry refuses to begin an empty registry where a readable journal shows that there
+// was one: numbers would begin again at 1 and jobs on record would be forgotten.
+func refuseLostRegistry(c *config.Config) error {
+	if _, err := os.Stat(c.Paths.Database()); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	info, err := os.Stat(c.RegistryPath)
+	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is gone, but its journal %s is there; nothing was changed", c.Paths.Database(), c.RegistryPath),
+		Hint: fmt.Sprintf("rebuild it: queuemgr registry import %s; or begin anew: move that file away", c.RegistryPath)}
 }
 
 func (d *daemon) startEngine(ctx context.Context) error {

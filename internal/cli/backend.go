@@ -32,6 +32,8 @@ type ImportSummary struct {
 	Jobs   int `json:"jobs"`   // records written
 	Queues int `json:"queues"` // queues made or changed
 	Held   int `json:"held"`   // of Jobs: waiting ones, now held
+	Legacy int `json:"legacy"` // of Jobs: those of the Python service
 	// Unread is how many lines at the end were torn and left out.
-	Unread int `json:"unread,omitempty"`
+	Unread   int      `json:"unread,omitempty"`
+	Warnings []string `json:"warnings,omitempty"` // what was odd, with its line
 }

@@ -117,6 +117,9 @@ func runRegistryImport(ctx context.Context, a *app, name string, asJSON bool) er
 	if asJSON {
 		return a.printJSON(s)
 	}
+	for _, w := range s.Warnings {
+		a.warn("%s", w)
+	}
 	held := ""
 	if s.Held > 0 {
 		held = fmt.Sprintf("; %d of them wait, held: queuemgr job start", s.Held)
