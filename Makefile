@@ -49,7 +49,7 @@ unit: ## package tests, with the race detector
 
 .PHONY: e2e
 e2e: ## end-to-end tests of the built binaries, short forms
-	$(TESTRUN) -timeout 5m ./test/...
+	$(TESTRUN) -count=1 -timeout 6m ./test/...
 
 .PHONY: chaos
 chaos: ## the end-to-end tests at full length: 20 rounds of SIGKILLs, real times; about 15 minutes

@@ -42,7 +42,7 @@ type size struct {
 
 var (
 	fullSize  = size{rounds: 5, spawn: 5000, processes: 400, latency: 300, adds: 10000, bulk: 50000, idleSecs: 5, sleepers: 5000}
-	quickSize = size{rounds: 1, spawn: 2000, processes: 100, latency: 100, adds: 3000, bulk: 20000, idleSecs: 2, sleepers: 1000}
+	quickSize = size{rounds: 1, spawn: 2000, processes: 100, latency: 100, adds: 3000, bulk: 20000, idleSecs: 2, sleepers: 5000}
 )
 
 func main() {

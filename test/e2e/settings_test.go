@@ -50,7 +50,8 @@ func TestSettingProcDir(t *testing.T) {
 	h.write("config.toml", fmt.Sprintf("proc_dir = %q\n", dir))
 	h.start()
 	g := newGates(h)
-	id := h.add("--", "sh", "-c", `echo "$QUEUEMGR_DIR"; `+g.script("true"))
+	// The view comes after the start, and only for jobs that last: the job itself waits for it.
+	id := h.add("--", "sh", "-c", `echo "$QUEUEMGR_DIR"; until [ -e "$QUEUEMGR_DIR/status" ]; do sleep 0.05; done; `+g.script("true"))
 	g.arrived.line()
 	want := fmt.Sprintf("%s/proc/%d", dir, id)
 	if got := strings.TrimSuffix(strings.TrimSpace(h.logs(id)), "/"); got != want {
