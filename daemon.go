@@ -91,18 +91,18 @@ func (d *daemon) openRegistry(ctx context.Context) error {
 	if err := refuseLostRegistry(d.c); err != nil {
 		return err
 	}
-	hub := engine.NewHub(func() { d.jsonl.Wake() })
+	d.hub = engine.NewHub()
 	var err error
-	d.store, err = sqlite.Open(ctx, sqlite.Options{Path: d.c.Paths.Database(), OnCommit: hub.Publish,
+	d.store, err = sqlite.Open(ctx, sqlite.Options{Path: d.c.Paths.Database(), OnCommit: d.hub.Publish,
 		MinFree: d.c.MinFreeSpace, Ballast: ballast, Log: d.log})
 	if err != nil {
 		return err
 	}
-	d.hub = hub
 	d.jsonl, err = jsonl.New(jsonl.Options{Path: d.c.RegistryPath, Store: d.store, Log: d.log})
 	if err != nil {
 		return errors.Join(err, d.store.Close())
 	}
+	d.hub.OnCommit(d.jsonl.Wake)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -15,10 +16,16 @@ type Hub struct {
 	onCommit []func()
 }
 
-// NewHub returns a hub; its Publish goes into the store's options. Each of onCommit is called
-// after every commit and must not block.
-func NewHub(onCommit ...func()) *Hub {
-	return &Hub{next: make(chan struct{}), watchers: map[int64]map[chan struct{}]bool{}, onCommit: onCommit}
+// NewHub returns a hub; its Publish goes into the store's options.
+func NewHub() *Hub {
+	return &Hub{next: make(chan struct{}), watchers: map[int64]map[chan struct{}]bool{}}
+}
+
+// OnCommit has f called after every later commit. It must not block.
+func (h *Hub) OnCommit(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.onCommit = append(slices.Clip(h.onCommit), f)
 }
 
 // Publish is the store's OnCommit.
@@ -36,8 +43,9 @@ func (h *Hub) Publish(changes []job.Change) {
 			}
 		}
 	}
+	onCommit := h.onCommit
 	h.mu.Unlock()
-	for _, f := range h.onCommit {
+	for _, f := range onCommit {
 		f()
 	}
 }
