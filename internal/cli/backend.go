@@ -27,13 +27,13 @@ type Backend interface {
 	CheckRegistry(ctx context.Context, c *config.Config) ([]string, error)
 }
 
-// ImportSummary says what an import did.
+// ImportSummary says what an import did. Its fields are those of jsonl.Summary.
 type ImportSummary struct {
-	Jobs   int `json:"jobs"`   // records written
-	Queues int `json:"queues"` // queues made or changed
-	Held   int `json:"held"`   // of Jobs: waiting ones, now held
-	Legacy int `json:"legacy"` // of Jobs: those of the Python service
-	// Unread is how many lines at the end were torn and left out.
-	Unread   int      `json:"unread,omitempty"`
-	Warnings []string `json:"warnings,omitempty"` // what was odd, with its line
+	Jobs      int      `json:"jobs"`               // records written
+	Unchanged int      `json:"unchanged"`          // records that were there already, the same
+	Queues    int      `json:"queues"`             // queues made or changed
+	Held      int      `json:"held"`               // of Jobs: waiting ones, now held
+	Legacy    int      `json:"legacy"`             // of Jobs: those of the Python service
+	Unread    int      `json:"unread,omitempty"`   // torn lines at the end that were left out
+	Warnings  []string `json:"warnings,omitempty"` // what was odd, with its line
 }

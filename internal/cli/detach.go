@@ -8,7 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -101,19 +101,28 @@ func daemonArgs(c *config.Config, o daemonOptions) []string {
 	return append(args, set...)
 }
 
-// lastWords returns what was written to a log since begin, its last lines.
+// lastWords returns the end of what was written to a log since begin; of a crash its beginning.
 func lastWords(name string, begin int64) string {
-	f, err := os.Open(filepath.Clean(name))
+	f, err := os.Open(name)
 	if err != nil {
 		return ""
 	}
 	defer f.Close() //nolint:errcheck // only read
-	if info, err := f.Stat(); err == nil && info.Size()-begin > 2048 {
-		begin = info.Size() - 2048
-	}
-	text, err := io.ReadAll(io.NewSectionReader(f, begin, 2048))
-	if err != nil || len(text) == 0 {
+	// More than a crash with many goroutines writes is not looked through.
+	text, err := io.ReadAll(io.NewSectionReader(f, begin, 1<<20))
+	if err != nil {
 		return ""
 	}
-	return ":\n" + strings.TrimSpace(string(text))
+	const most = 5 // lines
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	crash := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ") })
+	switch {
+	case lines[0] == "":
+		return ""
+	case crash >= 0:
+		lines = lines[crash:min(crash+most, len(lines))]
+	default:
+		lines = lines[max(len(lines)-most, 0):]
+	}
+	return ":\n" + strings.Join(lines, "\n")
 }

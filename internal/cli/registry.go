@@ -124,6 +124,9 @@ func runRegistryImport(ctx context.Context, a *app, name string, asJSON bool) er
 	if s.Held > 0 {
 		held = fmt.Sprintf("; %d of them wait, held: queuemgr job start", s.Held)
 	}
+	if s.Unchanged > 0 {
+		held += fmt.Sprintf("; %d were there already", s.Unchanged)
+	}
 	return a.print("%s and %s imported%s\n", plural(int64(s.Jobs), "job"), plural(int64(s.Queues), "queue"), held)
 }
 
