@@ -30,6 +30,16 @@ func (p *procfs) init() error {
 	return nil
 }
 
+// ticksNow is the clock of start times; 0 when it cannot be read. A process forked between two
+// equal readings has that start time, which saves a look into /proc.
+func ticksNow() uint64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 0
+	}
+	return uint64(ts.Nano()) / (uint64(time.Second) / userHZ)
+}
+
 // readFile reads a small /proc file into buf, growing it, without the costs of os.ReadFile.
 func readFile(path string, buf []byte) ([]byte, error) {
 	var fd int

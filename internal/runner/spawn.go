@@ -160,9 +160,10 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
 	}
 	var pid int
+	var before uint64
 	for try := 1; ; try++ {
 		unix.Umask(umask)
-		res.At = time.Now()
+		res.At, before = time.Now(), ticksNow()
 		pid, err = syscall.ForkExec(path, s.Argv, attr)
 		unix.Umask(logUmask)
 		// A script that was just written is busy for as long as a process forked meanwhile by
@@ -178,10 +179,13 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 	}
 	res.Process = &Process{PID: pid, Child: true, FD: pidfd}
 	p.sys.fds.Add(1)
-	if info, err := p.sys.proc.stat(pid); err == nil {
+	if res.Process.Ticks = before; ticksNow() != before || before == 0 {
+		// The fork was on one side or the other of a tick: only the kernel can tell.
+		info, err := p.sys.proc.stat(pid)
+		if err != nil {
+			p.sys.log.Warn("a job's start time is not known", "pid", pid, "error", err)
+		}
 		res.Process.Ticks = info.Ticks
-	} else {
-		p.sys.log.Warn("a job's start time is not known", "pid", pid, "error", err)
 	}
 	return res
 }

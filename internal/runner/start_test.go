@@ -47,3 +47,23 @@ func TestExitCodesAndSignals(t *testing.T) {
 		}
 	}
 }
+
+// TestStartTicks compares the start times that are told without a look into /proc with it.
+func TestStartTicks(t *testing.T) {
+	h := newHome(t)
+	startRunner(t, h.config(t))
+	c := hello(t, h, wire.Hello{Registry: "r", Epoch: 1})
+	var fs procfs
+	for i := range 50 {
+		id := fmt.Sprint("run", i)
+		c.start(h.job(id, "/bin/sleep", "1000"))
+		e := c.waitStarted(id)
+		if info, err := fs.stat(e.PID); err != nil || info.Ticks != e.StartTicks {
+			t.Errorf("%s: told %d, is %d, %v", id, e.StartTicks, info.Ticks, err)
+		}
+		c.stop(wire.Stop{RunID: id, Force: true})
+	}
+	for len(c.exited) < 50 {
+		c.take()
+	}
+}
