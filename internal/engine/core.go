@@ -35,6 +35,7 @@ type core struct {
 	runnerStatus  atomic.Pointer[job.RunnerStatus] // nil while not connected
 	runnerProblem atomic.Pointer[string]           // why there is no runner
 	stopping      atomic.Bool                      // adds nothing any more
+	quit          atomic.Bool                      // the runner was asked to end: no connection is made any more
 
 	live      map[int64]*job.Job // values are never modified, only replaced
 	queueLive map[string]int

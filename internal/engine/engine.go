@@ -85,7 +85,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 	run, cancel := context.WithCancel(context.Background())
 	e := &Engine{o: o, started: o.Now(), core: c, in: in, proc: proc, cancel: cancel, done: make(chan struct{})}
 	e.wg.Go(func() { defer close(e.done); c.run(run) })
-	e.wg.Go(func() { (&link{o: &e.o, in: in, epoch: epoch}).run(run) })
+	e.wg.Go(func() { (&link{o: &e.o, in: in, epoch: epoch, quit: &c.quit}).run(run) })
 	e.wg.Go(func() { proc.run(run) })
 	e.wg.Go(func() { e.cleanUp(run) })
 	return e, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
@@ -17,6 +18,7 @@ type link struct {
 	o     *Options
 	in    *mailbox
 	epoch uint64
+	quit  *atomic.Bool // see core.quit
 }
 
 // Delays between attempts to connect. A connection that lasted longer than maxDelay resets them.
@@ -30,7 +32,7 @@ func (l *link) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := l.connection(ctx)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || l.quit.Load() {
 			return
 		}
 		if time.Since(began) > maxDelay {

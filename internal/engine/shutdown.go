@@ -73,6 +73,7 @@ func (c *core) endShutdown() {
 		c.finished = true
 	case len(c.live) == 0 && !s.quitSent:
 		s.quitSent = true
+		c.quit.Store(true)
 		c.send(&wire.Message{Quit: &wire.Quit{}})
 		c.again = c.again || c.runner == nil
 	}
