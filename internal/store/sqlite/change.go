@@ -26,7 +26,8 @@ func newChange(seq uint64, at time.Time, kind job.ChangeKind, id int64, state jo
 		b = append(b, ',')
 	}
 	b = append(b, doc[1:]...)
-	return job.Change{Seq: seq, At: at, Kind: kind, JobID: id, State: state, Queue: queue, JSON: b}
+	// Followers share the JSON: without spare room none can write into it by appending.
+	return job.Change{Seq: seq, At: at, Kind: kind, JobID: id, State: state, Queue: queue, JSON: b[:len(b):len(b)]}
 }
 
 // Seq implements store.Changes.

@@ -34,3 +34,24 @@ func (op *epochOp) write(t *tx) error {
 	t.state.epoch = op.epoch
 	return nil
 }
+
+// NextID implements store.Jobs.
+func (s *Store) NextID() int64 { return s.nextID.Load() }
+
+// SkipIDs implements store.Jobs.
+func (s *Store) SkipIDs(ctx context.Context, next int64) error {
+	return s.write(ctx, &skipOp{opBase: opBase{lane: settling, size: 1}, next: next})
+}
+
+// skipOp raises the next job's number.
+type skipOp struct {
+	opBase
+	next int64
+}
+
+func (op *skipOp) check(*tx) error { return nil }
+
+func (op *skipOp) write(t *tx) error {
+	t.state.nextJob = max(t.state.nextJob, op.next)
+	return nil
+}

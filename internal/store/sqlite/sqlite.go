@@ -44,6 +44,7 @@ type Store struct {
 	registryID string
 	queues     atomic.Pointer[map[string]job.Queue] // never modified, only replaced
 	cursor     atomic.Pointer[store.Cursor]
+	nextID     atomic.Int64
 }
 
 var _ store.Store = (*Store)(nil)
@@ -152,6 +153,7 @@ func (s *Store) load(ctx context.Context) (state, error) {
 	}
 	s.queues.Store(&st.queues)
 	s.cursor.Store(&st.cursor)
+	s.nextID.Store(st.nextJob)
 	s.ring.start(st.seq)
 	return st, nil
 }

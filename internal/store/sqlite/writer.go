@@ -257,6 +257,7 @@ func (w *writer) publish(t *tx) {
 	w.s.counters.add(t.counts)
 	w.s.queues.Store(&t.state.queues)
 	w.s.cursor.Store(&t.state.cursor)
+	w.s.nextID.Store(t.state.nextJob)
 	w.s.ring.add(t.changes)
 	w.s.disk.restore()
 	if w.s.o.OnCommit != nil && len(t.changes) > 0 {

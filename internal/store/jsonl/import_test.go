@@ -1,0 +1,233 @@
+package jsonl
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/queuemgr/queuemgr/internal/store"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+var updateGolden = flag.Bool("update", false, "write the golden files anew")
+
+func importText(t *testing.T, s store.Store, text string) (Summary, error) {
+	t.Helper()
+	r, ok := s.(Registry)
+	if !ok {
+		t.Fatalf("%T is no Registry", s)
+	}
+	return Import(t.Context(), r, strings.NewReader(text), ImportOptions{Now: now, Owner: "ann", UID: 1001, GID: 1002})
+}
+
+// records returns all records as lines.
+func records(t *testing.T, s store.Store) string {
+	t.Helper()
+	page, err := s.ListJobs(t.Context(), job.Filter{States: job.States, Oldest: true, Limit: job.MaxLimit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	for _, j := range page.Jobs {
+		line, err := json.Marshal(store.NewRecord(j))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	return b.String()
+}
+
+func export(t *testing.T, r Registry) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Export(t.Context(), r, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestImportLegacy(t *testing.T) {
+	s := openStore(t)
+	text, err := os.ReadFile("testdata/legacy.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary, err := importText(t, s, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := json.MarshalIndent(summary, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(head) + "\n" + records(t, s)
+	if *updateGolden {
+		if err := os.WriteFile("testdata/legacy.golden", []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/legacy.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("differs from testdata/legacy.golden (-want +got); -update writes it anew:\n%s", d)
+	}
+	again, err := importText(t, s, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Unchanged != 6 || again.Jobs != 0 {
+		t.Errorf("imported again: %+v", again)
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	s := openStore(t)
+	if err := s.AddQueue(t.Context(), job.Queue{Name: "night", Concurrency: 2, Start: job.StartManual, Paused: true, CreatedAt: start}, start); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddQueue(t.Context(), job.Queue{Name: "gone"}, start); err != nil {
+		t.Fatal(err)
+	}
+	waiting := add(t, s, func(j *job.Job) { j.Key, j.Head, j.Queue, j.Name = "k", 4, "night", "Ü <&> \u2028" })
+	live := add(t, s)
+	update(t, s, live, job.Starting)
+	live.RunID, live.Fence, live.Attempt, live.PID, live.Want = "run", 7, 1, 99, job.WantStop
+	update(t, s, live, job.Running)
+	done := add(t, s, func(j *job.Job) { j.Queue = "gone" })
+	update(t, s, done, job.Starting)
+	done.FinishedAt, done.Result = start, json.RawMessage(`{"a":[1,2]}`)
+	update(t, s, done, job.Completed)
+	purged := add(t, s)
+	update(t, s, purged, job.Stopped)
+	if _, err := s.Purge(t.Context(), store.Purge{States: []job.State{job.Stopped}, Limit: 1, At: start}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteQueue(t.Context(), "gone", start); err != nil {
+		t.Fatal(err)
+	}
+	first := export(t, s)
+	if strings.Contains(first, "hunter2") {
+		t.Error("the export holds an environment")
+	}
+
+	rebuilt := openStore(t)
+	summary, err := importText(t, rebuilt, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Summary{Jobs: 3, Queues: 2, Held: 1}, summary); d != "" {
+		t.Errorf("summary (-want +got):\n%s", d)
+	}
+	held, err := rebuilt.Job(t.Context(), waiting.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held.State != job.Held || held.Head != 0 || held.UID != 1001 || held.Key != "k" || held.EnvID != 0 {
+		t.Errorf("a waiting job arrives as %+v", held)
+	}
+	running, err := rebuilt.Job(t.Context(), live.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if running.State != job.Running || running.RunID != "run" || running.Fence != 7 || running.Want != job.WantStop {
+		t.Errorf("a live job arrives as %+v", running)
+	}
+	if next := rebuilt.NextID(); next != 5 {
+		t.Errorf("the next job has the number %d; 4 was given out before", next)
+	}
+	if problems, err := rebuilt.Check(t.Context()); err != nil || len(problems) > 0 {
+		t.Errorf("Check: %v %v", problems, err)
+	}
+
+	// What was imported exports and imports as the same.
+	third := openStore(t)
+	if _, err := importText(t, third, export(t, rebuilt)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(records(t, rebuilt), records(t, third)); d != "" {
+		t.Errorf("records (-imported +imported again):\n%s", d)
+	}
+	again, err := importText(t, third, export(t, third))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Summary{Unchanged: 3}, again); d != "" {
+		t.Errorf("imported into itself (-want +got):\n%s", d)
+	}
+}
+
+func TestImportTakesTheLastChange(t *testing.T) {
+	line := func(seq, kind, rest string) string {
+		return `{"seq":` + seq + `,"at":"2031-05-06T07:00:00Z","change":"` + kind + `",` + rest + "}\n"
+	}
+	body := `"queue":"default","type":"command","priority":0,"attempt":0,"max_attempts":1,"created_at":"2031-05-06T07:00:00Z"`
+	s := openStore(t)
+	summary, err := importText(t, s,
+		line("5", "changed", `"id":1,"state":"completed",`+body)+
+			line("3", "added", `"id":1,"state":"queued",`+body)+ // older, though behind
+			line("6", "added", `"id":2,"state":"queued",`+body)+
+			line("7", "purged", `"id":2,"state":"queued","queue":"default"`)+
+			line("8", "added", `"id":3,"state":"held",`+strings.Replace(body, "default", "lost", 1))+
+			`{"job_id":"old","status":"COMPLETED","created_at":0}`+"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if summary.Jobs != 3 || summary.Queues != 1 || summary.Legacy != 1 || len(summary.Warnings) != 1 || !strings.Contains(summary.Warnings[0], "line 5") {
+		t.Errorf("summary: %+v", summary)
+	}
+	if j, err := s.Job(t.Context(), 1); err != nil || j.State != job.Completed {
+		t.Errorf("job 1: %v %v", j, err)
+	}
+	if _, err := s.Job(t.Context(), 2); job.CodeOf(err) != job.NotFound {
+		t.Errorf("a purged job is there: %v", err)
+	}
+	if j, err := s.JobByKey(t.Context(), "old"); err != nil || j.ID != 4 {
+		t.Errorf("the legacy job: %v %v", j, err)
+	}
+}
+
+func TestImportRefuses(t *testing.T) {
+	good := `{"job_id":"a","status":0}` + "\n"
+	cases := []struct {
+		name, text string
+		line       int
+		code       job.Code
+	}{
+		{"no JSON in the middle", good + "oops\n" + good, 2, job.Invalid},
+		{"no JSON at the end, but a whole line", good + "oops\n", 2, job.Invalid},
+		{"something else", good + good + `{"a":1}` + "\n", 3, job.Invalid},
+		{"an unknown status", `{"job_id":"a","status":9}`, 1, job.Invalid},
+		{"no status", `{"job_id":"a"}`, 1, job.Invalid},
+		{"no job_id", `{"job_id":null,"status":0}`, 1, job.Invalid},
+		{"an unknown change", `{"seq":1,"change":"melted","id":1}`, 1, job.Invalid},
+		{"an unknown state", `{"seq":1,"change":"added","id":1,"state":"odd","queue":"default"}`, 1, job.Invalid},
+		{"a bad queue", `{"seq":1,"change":"added","id":1,"state":"held","queue":"../x"}`, 1, job.Invalid},
+		{"job number 0", `{"seq":1,"change":"added","id":0,"state":"held"}`, 1, job.Invalid},
+		{"a number that is taken", good + `{"seq":1,"change":"added","id":1,"state":"failed","queue":"default","type":"x"}`, 2, job.Conflict},
+		{"a key that is taken", `{"seq":1,"change":"added","id":9,"key":"taken","state":"failed","queue":"default","type":"x"}`, 1, job.Conflict},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := openStore(t)
+			add(t, s, func(j *job.Job) { j.Key = "taken" })
+			seq := s.Seq()
+			_, err := importText(t, s, c.text)
+			var e *job.Error
+			if !errors.As(err, &e) || e.Code != c.code || e.Line != c.line {
+				t.Errorf("got %v (%+v), want %s at line %d", err, e, c.code, c.line)
+			}
+			if s.Seq() != seq {
+				t.Error("something was written")
+			}
+		})
+	}
+}
