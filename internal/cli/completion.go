@@ -16,7 +16,7 @@ func newCompletionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "print a script that completes commands in a shell",
-		Long:  "Prints a script that completes commands, flags, job numbers, queues and states in a shell. " + exitCodesHelp,
+		Long:  "Prints a script that completes commands, flags, job numbers, queues and states in a shell.\n\n" + exitCodesHelp,
 		Example: `  bash: source <(queuemgr completion bash)
   zsh:  queuemgr completion zsh > "${fpath[1]}/_queuemgr"
   fish: queuemgr completion fish > ~/.config/fish/completions/queuemgr.fish`,

@@ -25,7 +25,7 @@ func newConfigShowCommand(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().StringVar(&file, "config", "", "settings file to read in place of the home's config.toml")
+	cmd.Flags().StringVar(&file, "config", "", "settings `FILE` to read in place of the home's config.toml")
 	return cmd
 }
 
@@ -55,7 +55,7 @@ func newConfigExampleCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:     "example",
 		Short:   "print a settings file in which every setting is explained",
-		Long:    "Prints a settings file in which every setting stands with its meaning and default. " + exitCodesHelp,
+		Long:    "Prints a settings file in which every setting stands with its meaning and default.\n\n" + exitCodesHelp,
 		Example: "  queuemgr config example > config.toml",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {

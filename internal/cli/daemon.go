@@ -29,11 +29,11 @@ type daemonOptions struct {
 
 func (o *daemonOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.config, "config", "", "settings file to read in place of the home's config.toml")
-	f.StringVar(&o.pidfile, "pidfile", "", "file to write the process number to (default daemon.pid of the home)")
+	f.StringVar(&o.config, "config", "", "settings `FILE` to read in place of the home's config.toml")
+	f.StringVar(&o.pidfile, "pidfile", "", "`FILE` to write the process number to (default daemon.pid of the home)")
 	o.set = map[string]string{}
 	for _, s := range config.Flags() {
-		f.Func(s.Name, s.About, func(text string) error {
+		f.Func(s.Name, "setting `VALUE`: "+s.About, func(text string) error {
 			o.set[s.Key] = text
 			return nil
 		})
@@ -251,7 +251,7 @@ func newDaemonStatusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "say whether the daemon runs",
-		Long:  "Says whether the daemon runs: exit code 0 when it does, 5 when it does not. More is told by service status. " + exitCodesHelp,
+		Long:  "Says whether the daemon runs: exit code 0 when it does, 5 when it does not. More is told by service status.\n\n" + exitCodesHelp,
 		Example: `  queuemgr daemon status
   queuemgr daemon status >/dev/null || queuemgr daemon start --daemon`,
 		Args: noArgs,

@@ -35,11 +35,17 @@ const (
 	exitNoExec    = 126
 )
 
-const exitCodesHelp = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 wrong state for this, 5 daemon not reachable, 6 not allowed."
+const exitCodesHelp = `Exit codes:
+  0 done         2 wrong usage    4 wrong state for this    6 not allowed
+  1 failed       3 not found      5 daemon not reachable`
 
-const exitJobHelp = `Exit codes, of one job: its own; 128+N when signal N killed it; 126 or 127 when its program could not be run or found;
-124 when a time limit ended it or the wait; 125 when it was lost, skipped, stopped or deleted, and for errors of queuemgr.
-Of several jobs: 0 when all completed, else 1. Wrong usage: 2.`
+const exitJobHelp = `Exit codes of a wait for one job:
+  its own    when it ran to its end
+  128+N      when signal N killed it
+  127, 126   when its program was not found, or could not be run
+  124        when a time limit ended it, or the wait
+  125        when it was lost, skipped, stopped or deleted, and for errors of queuemgr
+For several jobs: 0 when all completed, else 1. Wrong usage: 2.`
 
 // exitCode is the one place that maps an error's code to an exit code.
 func exitCode(code job.Code) int {

@@ -72,7 +72,7 @@ func newJobActCommand(a *app, action job.Action) *cobra.Command {
 	f.BoolVar(&o.json, "json", false, "print JSON: {\"done\":[...],\"skipped\":N,\"failed\":[...]}")
 	if d.flags {
 		f.BoolVar(&o.force, "force", false, "KILL at once")
-		f.StringVar(&o.grace, "grace", "", "time between the stop signal and KILL, in place of the job's own")
+		f.StringVar(&o.grace, "grace", "", "`TIME` between the stop signal and KILL, in place of the job's own")
 		f.BoolVar(&o.wait, "wait", false, "return when the jobs have ended")
 		f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before it is done to all jobs")
 	}

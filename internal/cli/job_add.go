@@ -45,8 +45,7 @@ and umask, and standard input from /dev/null. What is added is on disk when the 
 when a line is wrong, none: {"command":["gzip","a.log"],"name":"a","queue":"logs","priority":5,"env":{"K":"v"}}.
 The flags are defaults for its lines.
 
-` + exitCodesHelp + `
-With --wait as job wait has them. ` + exitJobHelp,
+` + exitCodesHelp + "\n" + exitJobHelp,
 		Example: `  queuemgr job add -- make -j2 all
   queuemgr job add --shell 'pg_dump shop | zstd > /backup/shop.zst' --queue backup --timeout 2h
   queuemgr job add --file jobs.jsonl -q
@@ -62,20 +61,20 @@ With --wait as job wait has them. ` + exitJobHelp,
 	}
 	f := cmd.Flags()
 	f.SetInterspersed(false) // what follows the command's name is the command's
-	f.StringVar(&o.shell, "shell", "", "script for /bin/sh -c, in place of COMMAND")
-	f.StringVar(&o.file, "file", "", "file with one job a line as JSON, - for standard input")
-	f.StringVar(&o.queue, "queue", "", "queue to add to (default \"default\")")
-	f.IntVar(&o.prio, "priority", 0, "higher runs first within the queue")
-	f.StringVar(&o.name, "name", "", "name to show")
-	f.StringVar(&o.key, "key", "", "unique name to select the job by; refused when it is on record already")
-	f.StringArrayVar(&o.tags, "tag", nil, "tag to select by; may be repeated")
-	f.StringVar(&o.cwd, "cwd", "", "directory to run in (default the present one)")
-	f.StringArrayVar(&o.env, "env", nil, "K=V sets a variable, K alone copies it; may be repeated")
+	f.StringVar(&o.shell, "shell", "", "`SCRIPT` for /bin/sh -c, in place of COMMAND")
+	f.StringVar(&o.file, "file", "", "`FILE` with one job a line as JSON, - for standard input")
+	f.StringVar(&o.queue, "queue", "", "`QUEUE` to add to (default \"default\")")
+	f.IntVar(&o.prio, "priority", 0, "`N`: higher runs first within the queue")
+	f.StringVar(&o.name, "name", "", "`NAME` to show")
+	f.StringVar(&o.key, "key", "", "unique `KEY` to select the job by; refused when it is on record already")
+	f.StringArrayVar(&o.tags, "tag", nil, "`TAG` to select by; may be repeated")
+	f.StringVar(&o.cwd, "cwd", "", "`DIR` to run in (default the present one)")
+	f.StringArrayVar(&o.env, "env", nil, "`K=V` sets a variable, K alone copies it; may be repeated")
 	f.BoolVar(&o.clean, "clean-env", false, "take no variable along but those of --env")
-	f.StringVar(&o.timeout, "timeout", "", "time limit of an attempt: seconds, or 1h30m, 2d")
-	f.StringVar(&o.grace, "grace", "", "time between the stop signal and KILL (default 10 s)")
-	f.StringVar(&o.stopSignal, "stop-signal", "", "signal that asks the job to end (default TERM)")
-	f.StringVar(&o.onLost, "on-lost", "", "when the outcome cannot be known: fail (default) or requeue")
+	f.StringVar(&o.timeout, "timeout", "", "`TIME` limit of an attempt: seconds, or 1h30m, 2d")
+	f.StringVar(&o.grace, "grace", "", "`TIME` between the stop signal and KILL (default 10 s)")
+	f.StringVar(&o.stopSignal, "stop-signal", "", "`SIGNAL` that asks the job to end (default TERM)")
+	f.StringVar(&o.onLost, "on-lost", "", "`WHAT` happens when the outcome cannot be known: fail (default) or requeue")
 	f.BoolVar(&o.split, "split", false, "keep stderr in a log of its own")
 	f.BoolVar(&o.hold, "hold", false, "do not run it before job start")
 	f.BoolVar(&o.wait, "wait", false, "wait for the end and exit as the job did")

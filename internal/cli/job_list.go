@@ -38,7 +38,7 @@ func newJobListCommand(a *app) *cobra.Command {
 	}
 	o.sel.flags(a, cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.limit, "limit", "", "how many to show, or all (default 50; all of those named)")
+	f.StringVar(&o.limit, "limit", "", "show `N` jobs, or all (default 50; all of those named)")
 	f.BoolVar(&o.oldest, "oldest", false, "the oldest first")
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 	f.BoolVar(&o.jsonl, "jsonl", false, "print one JSON object a line")

@@ -40,9 +40,9 @@ JOB is a number, last or a key.
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on until the job has ended")
-	f.IntVarP(&o.tail, "tail", "n", 0, "only the last N lines")
-	f.StringVar(&o.stream, "stream", "", "stdout or stderr, of a job added with --split")
-	f.IntVar(&o.attempt, "attempt", 0, "of this attempt (default the newest)")
+	f.IntVarP(&o.tail, "tail", "n", 0, "only the last `N` lines")
+	f.StringVar(&o.stream, "stream", "", "`STREAM` of a job added with --split: stdout or stderr")
+	f.IntVar(&o.attempt, "attempt", 0, "of attempt `N` (default the newest)")
 	completeFlag(cmd, "stream", fixed("stdout", "stderr"))
 	return cmd
 }

@@ -33,7 +33,7 @@ func newJobWaitCommand(a *app) *cobra.Command {
 		},
 	}
 	o.sel.flags(a, cmd)
-	cmd.Flags().StringVar(&o.timeout, "timeout", "", "give up after this time (exit 124): seconds, or 1h30m")
+	cmd.Flags().StringVar(&o.timeout, "timeout", "", "give up after this `TIME` (exit 124): seconds, or 1h30m")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the ended jobs as JSON: one object for one job, else an array")
 	return cmd
 }

@@ -29,7 +29,9 @@ func newMonitorCommand(a *app) *cobra.Command {
 		Use:   "monitor",
 		Short: "watch queues and running jobs",
 		Long: `Shows the service, its queues and running jobs, and shows them anew with every change; q or Ctrl-C ends it. Where the output is no terminal
-it prints one line for each change. ` + exitCodesHelp,
+it prints one line for each change.
+
+` + exitCodesHelp,
 		Example: "  queuemgr monitor\n  queuemgr monitor | grep --line-buffered failed",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

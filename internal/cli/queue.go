@@ -19,7 +19,7 @@ func newQueueListCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "list queues with the numbers of their jobs",
-		Long:    "Lists the queues with the numbers of their jobs. " + exitCodesHelp,
+		Long:    "Lists the queues with the numbers of their jobs.\n\n" + exitCodesHelp,
 		Example: "  queuemgr queue list",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -89,20 +89,20 @@ func newQueueSetCommand(a *app, add bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "set NAME",
 		Short:   "change a queue",
-		Long:    "Changes what is given and leaves the rest of a queue as it is. " + exitCodesHelp,
+		Long:    "Changes what is given and leaves the rest of a queue as it is.\n\n" + exitCodesHelp,
 		Example: "  queuemgr queue set media --concurrency 2",
 		Args:    oneArg("queue name"),
 	}
 	if add {
 		cmd.Use, cmd.Short = "add NAME", "make a queue"
-		cmd.Long = "Makes a queue. With --start manual its new jobs are held until job start. " + exitCodesHelp
+		cmd.Long = "Makes a queue. With --start manual its new jobs are held until job start.\n\n" + exitCodesHelp
 		cmd.Example = "  queuemgr queue add media --concurrency 1\n  queuemgr queue add review --start manual"
 	} else {
 		cmd.ValidArgsFunction = a.completeQueues
 	}
 	f := cmd.Flags()
-	f.IntVar(&concurrency, "concurrency", 0, "most jobs of the queue that run at once; 0 = no limit of its own")
-	f.StringVar(&o.start, "start", "", "auto: new jobs run when there is room; manual: they are held")
+	f.IntVar(&concurrency, "concurrency", 0, "at most `N` jobs of the queue run at once; 0 = no limit of its own")
+	f.StringVar(&o.start, "start", "", "`MODE`: auto, new jobs run when there is room, or manual, they are held")
 	f.BoolVar(&paused, "paused", false, "start nothing until queue resume")
 	f.BoolVar(&o.json, "json", false, "print the queue as JSON")
 	completeFlag(cmd, "start", fixed("auto", "manual"))
@@ -157,14 +157,14 @@ func newQueuePauseCommand(a *app, pause bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "resume NAME",
 		Short:             "let a paused queue start jobs again",
-		Long:              "Lets a paused queue start jobs again. " + exitCodesHelp,
+		Long:              "Lets a paused queue start jobs again.\n\n" + exitCodesHelp,
 		Example:           "  queuemgr queue resume backup",
 		Args:              oneArg("queue name"),
 		ValidArgsFunction: a.completeQueues,
 	}
 	if pause {
 		cmd.Use, cmd.Short, cmd.Example = "pause NAME", "keep a queue from starting jobs", "  queuemgr queue pause backup"
-		cmd.Long = "Keeps a queue from starting jobs; what runs goes on, and jobs can be added. " + exitCodesHelp
+		cmd.Long = "Keeps a queue from starting jobs; what runs goes on, and jobs can be added.\n\n" + exitCodesHelp
 	}
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the queue as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -192,7 +192,7 @@ func newQueueDeleteCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "delete NAME",
 		Short:             "delete a queue without waiting or live jobs",
-		Long:              "Deletes a queue. It must have no waiting or live jobs, and the queue default stays. " + exitCodesHelp,
+		Long:              "Deletes a queue. It must have no waiting or live jobs, and the queue default stays.\n\n" + exitCodesHelp,
 		Example:           "  queuemgr queue delete media",
 		Args:              oneArg("queue name"),
 		ValidArgsFunction: a.completeQueues,

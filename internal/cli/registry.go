@@ -29,7 +29,9 @@ func newRegistryExportCommand(a *app) *cobra.Command {
 		Use:   "export [FILE|-]",
 		Short: "write all jobs and queues as JSON lines",
 		Long: `Writes every job and queue as one JSON object a line, to FILE or standard output, with or without a daemon. Environments and secret
-parameters are not in it. ` + exitCodesHelp,
+parameters are not in it.
+
+` + exitCodesHelp,
 		Example: "  queuemgr registry export backup.jsonl",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := "-"
@@ -82,7 +84,9 @@ func newRegistryImportCommand(a *app) *cobra.Command {
 		Use:   "import FILE|-",
 		Short: "read jobs and queues from JSON lines",
 		Long: `Reads what registry export wrote, a registry.jsonl, or the registry.jsonl of the Python service. Jobs keep their numbers; waiting
-ones are held, since their environment is not in the file. No daemon may run. ` + exitCodesHelp,
+ones are held, since their environment is not in the file. No daemon may run.
+
+` + exitCodesHelp,
 		Example: "  queuemgr daemon stop && queuemgr registry import backup.jsonl",
 		Args:    oneArg("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -135,7 +139,7 @@ func newRegistryCheckCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "check",
 		Short:   "check that the record of jobs is sound",
-		Long:    "Checks the registry, with or without a daemon: exit code 0 when it is sound, 1 when it is not. " + exitCodesHelp,
+		Long:    "Checks the registry, with or without a daemon: exit code 0 when it is sound, 1 when it is not.\n\n" + exitCodesHelp,
 		Example: "  queuemgr registry check",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

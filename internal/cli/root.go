@@ -20,7 +20,9 @@ func newRootCommand(a *app) *cobra.Command {
 		Long: `queuemgr keeps commands in durable queues and runs each in its own process. Jobs and their exit codes
 outlive the daemon: they go on running while it is stopped, upgraded or killed.
 
-Without a command it shows what is going on. ` + exitCodesHelp,
+Without a command it shows what is going on.
+
+` + exitCodesHelp,
 		Example: `  queuemgr service start
   queuemgr job add -- tar czf /backup/home.tgz /home
   queuemgr job list --state failed
@@ -36,7 +38,7 @@ Without a command it shows what is going on. ` + exitCodesHelp,
 			return runOverview(cmd.Context(), a, o)
 		},
 	}
-	cmd.PersistentFlags().StringVar(&a.home, "home", "", "folder with everything of a service of your own (variable QUEUEMGR_HOME)")
+	cmd.PersistentFlags().StringVar(&a.home, "home", "", "`DIR` with everything of a service of your own (variable QUEUEMGR_HOME)")
 	o.flags(cmd)
 	cmd.SetFlagErrorFunc(wrongFlag)
 	cmd.AddCommand(newDaemonCommand(a), newServiceCommand(a), newJobCommand(a), newQueueCommand(a), newMonitorCommand(a),
@@ -49,7 +51,7 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Long:  capital(short) + ". " + exitCodesHelp,
+		Long:  capital(short) + ".\n\n" + exitCodesHelp,
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

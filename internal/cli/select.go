@@ -28,12 +28,12 @@ type selection struct {
 
 func (s *selection) flags(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&s.states, "state", "", "only in one of these states, separated by commas")
-	f.StringArrayVar(&s.queues, "queue", nil, "only of these queues")
-	f.StringArrayVar(&s.types, "type", nil, "only of these job types")
-	f.StringArrayVar(&s.tags, "tag", nil, "only with every one of these tags")
-	f.StringVar(&s.owner, "owner", "", "only of this user")
-	f.StringVar(&s.name, "name", "", "only with this text in the name or command")
+	f.StringVar(&s.states, "state", "", "only in one of these `STATES`, separated by commas")
+	f.StringArrayVar(&s.queues, "queue", nil, "only of this `QUEUE`; may be repeated")
+	f.StringArrayVar(&s.types, "type", nil, "only of this job `TYPE`; may be repeated")
+	f.StringArrayVar(&s.tags, "tag", nil, "only with this `TAG`; of several, with every one")
+	f.StringVar(&s.owner, "owner", "", "only of this `USER`")
+	f.StringVar(&s.name, "name", "", "only with this `TEXT` in the name or command")
 	completeFlag(cmd, "state", completeStates)
 	completeFlag(cmd, "queue", a.completeQueues)
 }

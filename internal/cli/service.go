@@ -21,7 +21,7 @@ func newServiceStatusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status",
 		Short:   "show the service's state, queues and numbers of jobs",
-		Long:    "Shows whether the service runs, its queues and the numbers of its jobs. " + exitCodesHelp,
+		Long:    "Shows whether the service runs, its queues and the numbers of its jobs.\n\n" + exitCodesHelp,
 		Example: "  queuemgr service status\n  queuemgr service status --json | jq .jobs",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -96,7 +96,7 @@ func newServiceStartCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "start",
 		Short:   "start the service in the background",
-		Long:    "Starts the daemon in the background and returns when it is ready. That it runs already is no error. " + exitCodesHelp,
+		Long:    "Starts the daemon in the background and returns when it is ready. That it runs already is no error.\n\n" + exitCodesHelp,
 		Example: "  queuemgr service start",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -135,7 +135,9 @@ func newServiceStopCommand(a *app) *cobra.Command {
 		Use:   "stop",
 		Short: "stop the service and its jobs",
 		Long: `Stops live jobs within the setting shutdown_timeout, then the daemon, and waits for its end. To leave jobs running:
-queuemgr daemon stop --keep-jobs. That it does not run is no error. ` + exitCodesHelp,
+queuemgr daemon stop --keep-jobs. That it does not run is no error.
+
+` + exitCodesHelp,
 		Example: "  queuemgr service stop",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -11,7 +11,7 @@ func newVersionCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "print the version",
-		Long:    "Prints the version of this program. That of the daemon is told by service status. " + exitCodesHelp,
+		Long:    "Prints the version of this program. That of the daemon is told by service status.\n\n" + exitCodesHelp,
 		Example: "  queuemgr version --json",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
