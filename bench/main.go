@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -72,7 +73,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, bin string, s size, only, write string) error {
+func run(ctx context.Context, bin string, s size, only, write string) (err error) {
 	chosen, err := choose(only)
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func run(ctx context.Context, bin string, s size, only, write string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	fmt.Println(machine(b.dir))
 	for round := 1; round <= s.rounds; round++ {
 		for _, m := range chosen {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
@@ -40,8 +39,7 @@ func measureAddProcess(ctx context.Context, b *bench) error {
 }
 
 func bareCommand(ctx context.Context, b *bench, s *harness.Service, body []byte) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, b.bare, s.Socket())
+	cmd := exec.CommandContext(ctx, b.bare, s.Socket(), string(body))
 	cmd.Env = s.Environ()
-	cmd.Stdin = bytes.NewReader(body)
 	return cmd
 }
