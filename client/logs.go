@@ -46,6 +46,9 @@ func (l *logReader) open() error {
 		return err
 	}
 	l.body = resp.Body
+	if attempt, err := strconv.Atoi(resp.Header.Get("Log-Attempt")); err == nil {
+		l.o.Attempt = attempt // the same one after a lost connection
+	}
 	if at, err := strconv.ParseInt(resp.Header.Get("Log-Offset"), 10, 64); err == nil {
 		l.o.Offset, l.o.Tail = at, 0 // from now on by offset
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -40,7 +41,12 @@ func (h *Handler) add(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	// The first name tells: a spec has no field of a batch, a batch none of a spec.
-	head := bufio.NewReader(r.Body)
+	head := heads.Get().(*bufio.Reader)
+	head.Reset(r.Body)
+	defer func() {
+		head.Reset(nil)
+		heads.Put(head)
+	}()
 	r.Body = struct {
 		io.Reader
 		io.Closer
@@ -51,6 +57,9 @@ func (h *Handler) add(w http.ResponseWriter, r *request) error {
 	}
 	return h.addOne(w, r)
 }
+
+// heads are readers that look at the beginning of a body.
+var heads = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
 
 // firstName returns the name of the first member of the JSON object that begins r, "" where the
 // first bytes hold none. It consumes nothing.

@@ -83,17 +83,19 @@ type request struct {
 }
 
 func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
-	ctx := r.Context()
 	if !rt.open {
-		var err error
-		if ctx, err = h.o.Auth(r); err != nil {
+		ctx, err := h.o.Auth(r)
+		if err != nil {
 			h.fail(w, r, err)
 			return
+		}
+		if ctx != r.Context() {
+			r = r.WithContext(ctx)
 		}
 	}
 	q, err := rt.parseQuery(r.URL.RawQuery)
 	if err == nil {
-		err = rt.serve(w, &request{r.WithContext(ctx), q})
+		err = rt.serve(w, &request{r, q})
 	}
 	if err != nil {
 		h.fail(w, r, err)

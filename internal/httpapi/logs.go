@@ -11,15 +11,18 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// offsetHeader tells at which byte of the log the answer begins, so that a reader of a tail can go
-// on after a lost connection.
-const offsetHeader = "Log-Offset"
+// Headers that tell which attempt's log is answered and at which byte of it the answer begins, so
+// that a reader can go on there after a lost connection.
+const (
+	attemptHeader = "Log-Attempt"
+	offsetHeader  = "Log-Offset"
+)
 
 func (h *Handler) logRoutes() []route {
 	return []route{{
 		method: http.MethodGet, path: "/api/jobs/{id}/logs", id: "readLog", group: "jobs", summary: "What a job wrote",
 		about: "The bytes as they are. With `follow` they go on as the job writes, until the attempt has ended; an answer that the server breaks off ends without its last chunk. " +
-			offsetHeader + " says at which byte of the log the answer begins.",
+			attemptHeader + " and " + offsetHeader + " say which attempt's log it is and at which byte of it the answer begins.",
 		query: []param{
 			{name: "stream", about: "Of a job that was added with `split`.", kind: "", enum: []string{"stdout", "stderr"}},
 			{name: "attempt", about: "Which attempt; 0 or none is the newest.", kind: 0},
@@ -41,6 +44,12 @@ func (h *Handler) readLog(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if o.Attempt == 0 { // decided here, because the client comes back for the same one
+		o.Attempt = max(j.Attempt, 1)
+		if o.Follow && j.State.Waiting() {
+			o.Attempt = j.Attempt + 1
+		}
+	}
 	ctx, stop := h.stream(r)
 	defer stop()
 	log, err := h.o.Service.Logs(ctx, j.ID, o)
@@ -49,6 +58,7 @@ func (h *Handler) readLog(w http.ResponseWriter, r *request) error {
 	}
 	defer log.Close()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set(attemptHeader, strconv.Itoa(o.Attempt))
 	if at, ok := log.(interface{ Offset() int64 }); ok {
 		w.Header().Set(offsetHeader, strconv.FormatInt(at.Offset(), 10))
 	} else if o.Tail == 0 {
@@ -57,6 +67,13 @@ func (h *Handler) readLog(w http.ResponseWriter, r *request) error {
 	w.WriteHeader(http.StatusOK)
 	if err := h.copyLog(w, log); err != nil {
 		h.abort(r, err)
+	}
+	if o.Follow {
+		// A service that is ending ends its logs too. That is no end of a log that is still written.
+		now, err := h.o.Service.Job(r.Context(), j.ID)
+		if err != nil || now.State.Live() && now.Attempt == o.Attempt {
+			h.abort(r, err)
+		}
 	}
 	return nil
 }
