@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -16,29 +18,29 @@ func (s *Store) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
 	if err != nil {
 		return job.Page{}, err
 	}
-	q := selection(&f)
+	l := &list{oldest: f.Oldest, limit: limit + 1}
+	l.conditions(&f)
 	if f.Cursor != "" {
 		at, err := parseCursor(f.Cursor, f.Oldest)
 		if err != nil {
 			return job.Page{}, err
 		}
-		if f.Oldest {
-			q.where("id > ?", at)
-		} else {
-			q.where("id < ?", at)
-		}
+		l.where(map[bool]string{true: "id > ?", false: "id < ?"}[f.Oldest], at)
 	}
-	jobs, err := s.jobs(ctx, q.sql(f.Oldest, limit+1), q.args...)
+	if err := l.choose(&f, s.Counts()); err != nil {
+		return job.Page{}, err
+	}
+	query, args := l.sql()
+	jobs, err := s.jobs(ctx, query, args...)
 	if err != nil {
 		return job.Page{}, s.explain(fmt.Errorf("list jobs: %w", err))
 	}
 	page := job.Page{Jobs: jobs}
-	if !f.Last && len(jobs) > limit {
+	if len(jobs) > limit {
 		page.Jobs = jobs[:limit]
-		page.NextCursor = newCursor(jobs[limit-1].ID, f.Oldest)
-	}
-	if f.Last {
-		page.Jobs = jobs[:min(1, len(jobs))]
+		if !f.Last {
+			page.NextCursor = newCursor(jobs[limit-1].ID, f.Oldest)
+		}
 	}
 	return page, nil
 }
@@ -57,84 +59,182 @@ func pageLimit(f *job.Filter) (int, error) {
 	return f.Limit, nil
 }
 
-// query is a SELECT that grows by conditions.
-type query struct {
-	conditions []string
-	args       []any
+// clause is a condition with its arguments.
+type clause struct {
+	text string
+	args []any
 }
 
-func (q *query) where(condition string, args ...any) {
-	q.conditions = append(q.conditions, condition)
-	q.args = append(q.args, args...)
-}
-
-// in adds a condition on a column; no values are no condition.
-func in[T ~string](q *query, column string, values []T) {
-	if len(values) == 0 {
-		return
-	}
+// in is the condition that a column has one of some values.
+func in[T any](column string, values []T) clause {
 	args := make([]any, len(values))
 	for i, v := range values {
-		args[i] = string(v)
+		args[i] = v
 	}
-	q.where(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", args...)
+	return clause{column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")", args}
 }
 
-func (q *query) sql(oldest bool, limit int) string {
-	var b strings.Builder
-	b.WriteString("SELECT " + jobColumns + " FROM jobs")
-	for i, c := range q.conditions {
-		if i == 0 {
-			b.WriteString(" WHERE ")
-		} else {
-			b.WriteString(" AND ")
-		}
-		b.WriteString(c)
-	}
-	b.WriteString(" ORDER BY id")
-	if !oldest {
-		b.WriteString(" DESC")
-	}
-	return b.String() + " LIMIT " + strconv.Itoa(limit)
+// list is a query for a page of jobs. Every one of all holds; at least one of parts does, and each
+// part is looked up by itself in an index that yields its jobs in the order of their numbers. So a
+// page costs the same wherever in a million jobs it is, which one query over several states or
+// queues would not: SQLite would sort them.
+type list struct {
+	oldest bool
+	limit  int
+	all    []clause
+	parts  []clause
+	index  string // INDEXED BY of the parts
 }
 
-// selection makes the conditions of what f selects.
-func selection(f *job.Filter) *query {
-	q := new(query)
-	if len(f.IDs) > 0 || len(f.Keys) > 0 {
-		named(q, f)
+func (l *list) where(text string, args ...any) {
+	l.all = append(l.all, clause{text, args})
+}
+
+// conditions adds what f asks for beside states, queues, numbers and keys.
+func (l *list) conditions(f *job.Filter) {
+	if len(f.Types) > 0 {
+		l.all = append(l.all, in("type", f.Types))
 	}
-	in(q, "state", f.States)
-	if !f.ShowsDeleted() {
-		q.where("state <> 'deleted'")
-	}
-	in(q, "queue", f.Queues)
-	in(q, "type", f.Types)
 	for _, tag := range f.Tags {
-		q.where("instr(tags, ?) > 0", " "+tag+" ")
+		l.where("instr(tags, ?) > 0", " "+tag+" ")
 	}
 	if f.Owner != "" {
-		q.where("owner = ?", f.Owner)
+		l.where("owner = ?", f.Owner)
 	}
 	if f.Name != "" {
-		q.where("instr(search, ?) > 0", strings.ToLower(f.Name))
+		l.where("instr(search, ?) > 0", strings.ToLower(f.Name))
 	}
-	return q
 }
 
-// named selects jobs by number or key.
-func named(q *query, f *job.Filter) {
-	var either []string
-	var args []any
+// fewDeleted is how many deleted jobs a list may pass over one by one.
+const fewDeleted = 1000
+
+// choose decides by which index the jobs are found.
+func (l *list) choose(f *job.Filter, counts store.Counts) error {
+	byState := map[job.State]int64{}
+	inQueues := int64(0)
+	for queue, states := range counts.ByQueue {
+		for state, n := range states {
+			byState[state] += n
+			if slices.Contains(f.Queues, queue) {
+				inQueues += n
+			}
+		}
+	}
+	inStates := int64(0)
+	for _, state := range f.States {
+		inStates += byState[state]
+	}
+	named := len(f.IDs) > 0 || len(f.Keys) > 0
+	manyDeleted := !f.ShowsDeleted() && byState[job.Deleted] > fewDeleted
+	switch {
+	case named:
+		if err := l.byName(f); err != nil {
+			return err
+		}
+	case len(f.Queues) > 0 && (len(f.States) == 0 || inQueues < inStates):
+		l.by("queue", f.Queues)
+	case len(f.States) > 0:
+		l.by("state", texts(f.States))
+	case manyDeleted:
+		l.by("state", texts(slices.DeleteFunc(slices.Clone(job.States), func(s job.State) bool { return s == job.Deleted })))
+	}
+	// What is not looked up is a condition. The unary + keeps SQLite from taking an index for it.
+	if l.index != "jobs_state" {
+		if len(f.States) > 0 {
+			l.all = append(l.all, in("+state", texts(f.States)))
+		} else if !f.ShowsDeleted() {
+			l.where("+state <> 'deleted'")
+		}
+	}
+	if len(f.Queues) > 0 && l.index != "jobs_queue" {
+		l.all = append(l.all, in("+queue", f.Queues))
+	}
+	return nil
+}
+
+func texts(states []job.State) []string {
+	out := make([]string, len(states))
+	for i, s := range states {
+		out[i] = string(s)
+	}
+	return out
+}
+
+// by finds jobs by the values of an indexed column.
+func (l *list) by(column string, values []string) {
+	l.index = "jobs_" + column
+	for _, v := range slices.Compact(slices.Sorted(slices.Values(values))) {
+		l.parts = append(l.parts, clause{column + " = ?", []any{v}})
+	}
+}
+
+// maxParts keeps a query below SQLite's limit of 500 terms in a compound SELECT.
+const maxParts = 400
+
+// byName finds jobs by number or key.
+func (l *list) byName(f *job.Filter) error {
+	var single []int64
 	for _, r := range f.IDs {
-		either = append(either, "id BETWEEN ? AND ?")
-		args = append(args, r.From, r.To)
+		if r.From == r.To {
+			single = append(single, r.From)
+			continue
+		}
+		l.parts = append(l.parts, clause{"id BETWEEN ? AND ?", []any{r.From, r.To}})
 	}
-	for _, k := range f.Keys {
-		either = append(either, "key = ?")
-		args = append(args, k)
+	if len(l.parts) > maxParts || len(single)+len(f.Keys) > 30_000 {
+		return &job.Error{Code: job.Invalid, Field: "ids", Message: fmt.Sprintf("%d numbers, ranges and keys are too many at once", len(f.IDs)+len(f.Keys)),
+			Hint: fmt.Sprintf("give at most %d ranges, or select by state, queue or tag", maxParts)}
 	}
-	q.where("("+strings.Join(either, " OR ")+")", args...)
+	if len(single) > 0 {
+		l.parts = append(l.parts, in("id", single))
+	}
+	if len(f.Keys) > 0 {
+		l.parts = append(l.parts, in("key", f.Keys))
+	}
+	return nil
+}
+
+// sql returns the query and its arguments.
+func (l *list) sql() (string, []any) {
+	order := " ORDER BY id"
+	if !l.oldest {
+		order += " DESC"
+	}
+	order += " LIMIT " + strconv.Itoa(l.limit)
+	if len(l.parts) < 2 {
+		text, args := l.condition(l.parts...)
+		return "SELECT " + jobColumns + " FROM jobs" + l.hint() + text + order, args
+	}
+	var parts []string
+	var args []any
+	for _, p := range l.parts {
+		text, a := l.condition(p)
+		parts = append(parts, "SELECT id FROM (SELECT id FROM jobs"+l.hint()+text+order+")")
+		args = append(args, a...)
+	}
+	return "SELECT " + jobColumns + " FROM jobs WHERE id IN (" + strings.Join(parts, " UNION ALL ") + ")" + order, args
+}
+
+func (l *list) hint() string {
+	if l.index == "" {
+		return ""
+	}
+	return " INDEXED BY " + l.index
+}
+
+// condition returns a WHERE clause for all conditions and the given ones.
+func (l *list) condition(more ...clause) (string, []any) {
+	var texts []string
+	var args []any
+	for _, c := range slices.Concat(more, l.all) {
+		texts = append(texts, c.text)
+		args = append(args, c.args...)
+	}
+	if len(texts) == 0 {
+		return "", nil
+	}
+	return " WHERE " + strings.Join(texts, " AND "), args
 }
 
 // A cursor is the direction and the last job of a page. It is no more than a number, but encoded,

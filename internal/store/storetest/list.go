@@ -29,6 +29,9 @@ func testList(t *testing.T, open func(*testing.T) store.Store) {
 		f    job.Filter
 		want []int64
 	}{
+		{"overlapping ranges and keys", job.Filter{IDs: []job.Range{{From: 1, To: 4}, {From: 3, To: 5}, {From: 4, To: 4}}, Keys: []string{"k4", "k5"}}, []int64{5, 4, 3, 2, 1}},
+		{"queues", job.Filter{Queues: []string{"night", "default", "night"}}, []int64{6, 5, 4, 3, 2, 1}},
+		{"queue and state", job.Filter{Queues: []string{"default"}, States: []job.State{job.Held, job.Completed, job.Deleted}}, []int64{7, 6, 3}},
 		{"all but deleted, newest first", job.Filter{}, []int64{6, 5, 4, 3, 2, 1}},
 		{"oldest first", job.Filter{Oldest: true}, []int64{1, 2, 3, 4, 5, 6}},
 		{"by number, deleted too", job.Filter{IDs: []job.Range{{From: 1, To: 2}, {From: 6, To: 60}}}, []int64{7, 6, 2, 1}},

@@ -36,7 +36,8 @@ CREATE TABLE jobs (
     doc      TEXT    NOT NULL
 );
 CREATE INDEX jobs_waiting ON jobs (queue, head DESC, priority DESC, id) WHERE state = 'queued';
-CREATE INDEX jobs_state   ON jobs (state);
+CREATE INDEX jobs_state ON jobs (state); -- lists: within a state by id
+CREATE INDEX jobs_queue ON jobs (queue); -- lists: within a queue by id
 CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL;
 CREATE INDEX jobs_ended      ON jobs (state, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX jobs_type_ended ON jobs (type, ended_at)  WHERE ended_at IS NOT NULL;
