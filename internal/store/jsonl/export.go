@@ -66,14 +66,7 @@ func writeSnapshot(ctx context.Context, r Registry, w io.Writer, seq uint64, now
 	at := now.UTC().Truncate(time.Microsecond)
 	body := bufio.NewWriterSize(w, 1<<16)
 	enc := json.NewEncoder(body)
-	total := int64(0)
-	for _, byState := range r.Counts().ByQueue {
-		for _, n := range byState {
-			total += n
-		}
-	}
-	err := enc.Encode(header{Seq: seq, At: at, Kind: snapshotKind, RegistryID: r.RegistryID(), NextID: r.NextID(), Bytes: total * recordBytes})
-	if err != nil {
+	if err := writeHeader(body, r, seq, now); err != nil {
 		return err
 	}
 	queues, err := r.Queues(ctx)
@@ -104,6 +97,17 @@ func writeSnapshot(ctx context.Context, r Registry, w io.Writer, seq uint64, now
 			return body.Flush()
 		}
 	}
+}
+
+// writeHeader writes the first line of a file.
+func writeHeader(w io.Writer, r Registry, seq uint64, now time.Time) error {
+	h := header{Seq: seq, At: now.UTC().Truncate(time.Microsecond), Kind: snapshotKind, RegistryID: r.RegistryID(), NextID: r.NextID()}
+	for _, byState := range r.Counts().ByQueue {
+		for _, n := range byState {
+			h.Bytes += n * recordBytes
+		}
+	}
+	return json.NewEncoder(w).Encode(h)
 }
 
 // recordBytes is about the length of a job's line.

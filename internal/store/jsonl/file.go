@@ -174,9 +174,13 @@ func putAside(path string) (string, error) {
 	}
 }
 
+// wholeHistory is up to how many changes a first file holds all of them instead of a snapshot.
+const wholeHistory = 10_000
+
 // startFile begins a new file with a snapshot of the registry and moves it into place when it is
-// whole; the one before becomes Path.1.
-func startFile(ctx context.Context, o *Options) (_ *file, err error) {
+// whole; the one before becomes Path.1. The first file of a young registry begins before its first
+// change: the snapshot is empty and every change follows.
+func startFile(ctx context.Context, o *Options, first bool) (_ *file, err error) {
 	made := o.Path + ".new"
 	f, err := os.OpenFile(made, os.O_CREATE|os.O_TRUNC|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -191,7 +195,13 @@ func startFile(ctx context.Context, o *Options) (_ *file, err error) {
 		}
 	}()
 	seq := o.Store.Seq()
-	if err := writeSnapshot(ctx, o.Store, f, seq, o.Now()); err != nil {
+	if _, gone := o.Store.Changes(ctx, 0, 1); first && seq <= wholeHistory && gone == nil {
+		seq = 0
+		err = writeHeader(f, o.Store, seq, o.Now())
+	} else {
+		err = writeSnapshot(ctx, o.Store, f, seq, o.Now())
+	}
+	if err != nil {
 		return nil, fmt.Errorf("write a snapshot: %w", err)
 	}
 	info, err := f.Stat()

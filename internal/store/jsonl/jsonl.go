@@ -186,7 +186,9 @@ func (w *Writer) ready(ctx context.Context) error {
 		return err
 	}
 	if f == nil {
-		return w.rotate(ctx)
+		if f, err = startFile(ctx, &w.o, true); err != nil {
+			return err
+		}
 	}
 	w.use(f)
 	return nil
@@ -211,7 +213,7 @@ func (w *Writer) append(ctx context.Context) (int, error) {
 
 // rotate goes on in a new file that begins with a snapshot.
 func (w *Writer) rotate(ctx context.Context) error {
-	f, err := startFile(ctx, &w.o)
+	f, err := startFile(ctx, &w.o, false)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,157 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/queuemgr/queuemgr/internal/store"
+	"github.com/queuemgr/queuemgr/internal/store/sqlite"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// diskEnv makes the test binary the process that fills a disk: its value is an empty folder.
+const diskEnv = "QUEUEMGR_TEST_DISK_DIR"
+
+// TestFullDisk runs on a real file system of 8 MiB, which a process can mount for itself alone.
+func TestFullDisk(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe)
+	cmd.Env = append(os.Environ(), diskEnv+"="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
+		t.Skipf("user namespaces, which mounting a small disk needs, are switched off: %v", err)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func diskChild(dir string) error {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	ctx := context.Background()
+	const ballast, minFree = 1 << 20, 1 << 20
+	path := filepath.Join(dir, "registry.db")
+	s, err := sqlite.Open(ctx, sqlite.Options{Path: path, MinFree: minFree, Ballast: ballast})
+	if err != nil {
+		return err
+	}
+	reserve := func() bool { info, err := os.Stat(path + "-ballast"); return err == nil && info.Size() == ballast }
+	if !reserve() {
+		return errors.New("no room is kept in reserve")
+	}
+	p := benchAdd(100)
+	if _, err := s.AddJobs(ctx, p); err != nil {
+		return err
+	}
+	if err := fillDisk(filepath.Join(dir, "filler"), minFree/2); err != nil {
+		return err
+	}
+	if _, err := s.AddJobs(ctx, benchAdd(1)); job.CodeOf(err) != job.Exhausted || !strings.Contains(err.Error(), "bytes free in "+dir) {
+		return fmt.Errorf("below the floor: %w", err)
+	}
+	// Fill it to the last byte. What isn't vital is refused, exits are recorded from the reserve.
+	if err := fillDisk(filepath.Join(dir, "filler2"), 0); err != nil {
+		return err
+	}
+	exits, err := untilFull(ctx, s, p.Jobs[0].Job)
+	if err != nil {
+		return err
+	}
+	if !reserve() {
+		return errors.New("the reserve was used for what is not vital")
+	}
+	if err := commitOne(ctx, s, exits, true); err != nil {
+		return fmt.Errorf("a vital write: %w", err)
+	}
+	if reserve() {
+		return errors.New("the vital write did not need the reserve: the test does not fill the disk")
+	}
+	got, err := s.Job(ctx, exits.ID)
+	if err != nil || got.StatusText != exits.StatusText {
+		return fmt.Errorf("after the vital write: %v, %w", got, err)
+	}
+	// Room again: all goes on by itself, and the reserve comes back.
+	for _, name := range []string{"filler", "filler2"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	if _, err := s.AddJobs(ctx, benchAdd(1)); err != nil {
+		return fmt.Errorf("after there was room again: %w", err)
+	}
+	if !reserve() {
+		return errors.New("the reserve was not made again")
+	}
+	problems, err := s.Check(ctx)
+	if err != nil || len(problems) > 0 {
+		return fmt.Errorf("check: %v %w", problems, err)
+	}
+	return s.Close()
+}
+
+// fillDisk leaves no more than some bytes free.
+func fillDisk(name string, leave int64) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	block := make([]byte, 4096)
+	for {
+		var st unix.Statfs_t
+		if err := unix.Statfs(filepath.Dir(name), &st); err != nil {
+			return err
+		}
+		if int64(st.Bavail)*st.Bsize <= leave {
+			return nil
+		}
+		if _, err := f.Write(block); errors.Is(err, unix.ENOSPC) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// untilFull updates a job, not vitally, until that is refused: the log's own room is used up.
+func untilFull(ctx context.Context, s *sqlite.Store, j *job.Job) (*job.Job, error) {
+	for i := range 10_000 {
+		next := *j
+		next.StatusText = strings.Repeat(fmt.Sprint(i), 500)
+		err := commitOne(ctx, s, &next, false)
+		if job.CodeOf(err) == job.Exhausted {
+			return &next, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		j = &next
+	}
+	return nil, errors.New("the disk does not get full")
+}
+
+func commitOne(ctx context.Context, s *sqlite.Store, j *job.Job, vital bool) error {
+	done, err := s.Commit(ctx, store.Commit{At: time.Now(), Vital: vital, Updates: []store.Update{{Job: j, From: j.State}}})
+	if err == nil && len(done.Conflicts) > 0 {
+		return errors.New("a conflict")
+	}
+	return err
+}
