@@ -9,8 +9,6 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-const openAPIPath = "/api/openapi.json"
-
 // readyTimeout bounds how long a probe waits for the registry.
 const readyTimeout = 5 * time.Second
 
@@ -65,7 +63,7 @@ func (h *Handler) shutdown(w http.ResponseWriter, r *request) error {
 }
 
 func (h *Handler) document(w http.ResponseWriter, _ *request) error {
-	doc, err := h.openAPI()
+	doc, err := withVersion(h.o.Version)
 	if err != nil {
 		return err
 	}

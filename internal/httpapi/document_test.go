@@ -19,12 +19,13 @@ func TestEveryOperationAnswers(t *testing.T) {
 	a := open(t)
 	var doc struct {
 		OpenAPI    string
+		Info       struct{ Version string }
 		Paths      map[string]map[string]operation
 		Components struct{ Schemas map[string]schema }
 	}
 	a.want(200, "GET", "/api/openapi.json", "", &doc)
-	if doc.OpenAPI != "3.1.0" {
-		t.Errorf("OpenAPI %s", doc.OpenAPI)
+	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "test" {
+		t.Errorf("OpenAPI %s of %s", doc.OpenAPI, doc.Info.Version)
 	}
 	bodies := map[string]string{
 		"addJobs": `{"shell":"true"}`, "actOnJobs": `{"action":"hold","filter":{"keys":["nosuch"]}}`,

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -32,10 +31,9 @@ type Options struct {
 
 // Handler is the API as an http.Handler.
 type Handler struct {
-	o       Options
-	mux     *http.ServeMux
-	routes  []route
-	openAPI func() ([]byte, error) // made when first asked for
+	o      Options
+	mux    *http.ServeMux
+	routes []route
 
 	// closing ends streams and long polls, and nothing else: an add in work is answered.
 	closing    context.Context
@@ -64,7 +62,6 @@ func New(o Options) *Handler {
 		h.mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
 	}
 	h.mux.HandleFunc("/", h.noRoute)
-	h.openAPI = sync.OnceValues(func() ([]byte, error) { return document(o.Version, h.routes) })
 	return h
 }
 

@@ -16,7 +16,7 @@ import (
 // proxies allow.
 const maxWait = 60 * time.Second
 
-// idList, attemptList and their like are what lists are answered in: objects, so that they can grow.
+// attemptList and its like are what lists are answered in: objects, so that they can grow.
 type attemptList struct {
 	Attempts []job.Attempt `json:"attempts"`
 }
@@ -33,6 +33,13 @@ var listParams = []param{
 	{name: "cursor", about: "`next_cursor` of the page before, with the same conditions.", kind: ""},
 	{name: "oldest", about: "Oldest first.", kind: false},
 }
+
+var stateNames = func() (names []string) {
+	for _, s := range job.States {
+		names = append(names, string(s))
+	}
+	return names
+}()
 
 func (h *Handler) jobRoutes() []route {
 	return []route{

@@ -1,166 +1,29 @@
 package httpapi
 
 import (
+	"bytes"
+	_ "embed"
 	"encoding/json"
-	"maps"
-	"net/http"
-	"reflect"
-	"regexp"
-	"slices"
-	"strconv"
-
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/queuemgr/queuemgr/job"
 )
 
-// oneOf stands for a body that is of one of several types.
-type oneOf []any
+// openAPIPath is where the document is served.
+const openAPIPath = "/api/openapi.json"
 
-const typeJSON = "application/json"
+// openAPI is the document of allRoutes. TestDocument fails when it is not what the routes and types
+// of this package make, and writes it anew.
+//
+//go:generate go test -run ^TestDocument$ -update .
+//go:embed openapi.json
+var openAPI []byte
 
-// document returns the OpenAPI document of routes: schemas from the Go types that are sent and
-// read, descriptions from describe.go.
-func document(version string, routes []route) ([]byte, error) {
-	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
-	registry.RegisterTypeAlias(reflect.TypeFor[job.Duration](), reflect.TypeFor[float64]())
-	api := &huma.OpenAPI{
-		OpenAPI: "3.1.0",
-		Info: &huma.Info{Title: "queuemgr", Version: version,
-			Description: "Durable queues of jobs that run as processes. Times are RFC 3339 in UTC, durations seconds, sizes bytes; a field that is absent is not known yet."},
-		Components: &huma.Components{Schemas: registry},
-		Tags: []*huma.Tag{
-			{Name: "jobs", Description: "Work on record."}, {Name: "queues", Description: "Named lines of jobs."},
-			{Name: "events", Description: "Changes as they happen."}, {Name: "daemon", Description: "The service itself."},
-		},
-	}
-	problemSchema := registry.Schema(reflect.TypeFor[problem](), true, "")
-	for i := range routes {
-		api.AddOperation(operation(registry, &routes[i], problemSchema))
-	}
-	if err := describe(registry); err != nil {
+// versionInFile stands where the program's version is served.
+const versionInFile = "as served"
+
+// withVersion returns the document of a program.
+func withVersion(version string) ([]byte, error) {
+	quoted, err := json.Marshal(version)
+	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(api)
-}
-
-// schemaName keeps the private types' names out of the document.
-func schemaName(t reflect.Type, hint string) string {
-	switch deref(t) {
-	case reflect.TypeFor[actRequest]():
-		return "ActRequest"
-	case reflect.TypeFor[job.Spec]():
-		return "JobSpec"
-	}
-	return huma.DefaultSchemaNamer(t, hint)
-}
-
-func deref(t reflect.Type) reflect.Type {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t
-}
-
-func operation(registry huma.Registry, rt *route, problemSchema *huma.Schema) *huma.Operation {
-	op := &huma.Operation{
-		Method: rt.method, Path: rt.path, OperationID: rt.id, Summary: rt.summary, Description: rt.about, Tags: []string{rt.group},
-		Responses: map[string]*huma.Response{},
-	}
-	for _, m := range pathParam.FindAllStringSubmatch(rt.path, -1) {
-		p := pathParams[m[1]]
-		op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true, Description: p.about, Example: p.example,
-			Schema: &huma.Schema{Type: huma.TypeString}})
-	}
-	for _, p := range rt.query {
-		op.Parameters = append(op.Parameters, parameter(registry, p, "query"))
-	}
-	for _, p := range rt.headers {
-		op.Parameters = append(op.Parameters, parameter(registry, p, "header"))
-	}
-	if rt.body != nil {
-		op.RequestBody = &huma.RequestBody{Required: !rt.optional, Content: map[string]*huma.MediaType{typeJSON: media(registry, rt.body)}}
-		for kind, v := range rt.bodies {
-			op.RequestBody.Content[kind] = media(registry, v)
-		}
-	}
-	answer := &huma.Response{Description: http.StatusText(rt.status)}
-	if rt.result != nil {
-		answer.Content = map[string]*huma.MediaType{or(rt.contentType, typeJSON): media(registry, rt.result)}
-	}
-	op.Responses[strconv.Itoa(rt.status)] = answer
-	codes := map[int]string{}
-	for _, code := range slices.Concat(rt.errors, alwaysPossible(rt)) {
-		status := statuses[code]
-		if codes[status] != "" {
-			codes[status] += " or "
-		}
-		codes[status] += string(code)
-	}
-	for _, status := range slices.Sorted(maps.Keys(codes)) {
-		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status) + ": " + codes[status],
-			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problemSchema}}}
-	}
-	return op
-}
-
-var pathParam = regexp.MustCompile(`\{(\w+)\}`)
-
-// pathParams describes what stands in paths.
-var pathParams = map[string]param{
-	"id":   {about: "The job's number or key.", example: "7"},
-	"name": {about: "The queue's name.", example: "default"},
-}
-
-// alwaysPossible are the errors of every route beside its own.
-func alwaysPossible(rt *route) []job.Code {
-	if rt.open {
-		return nil
-	}
-	always := []job.Code{job.Unavailable, job.Internal}
-	if !slices.Contains(rt.errors, job.Forbidden) {
-		always = append(always, job.Forbidden)
-	}
-	return always
-}
-
-func parameter(registry huma.Registry, p param, in string) *huma.Param {
-	s := registry.Schema(reflect.TypeOf(p.kind), true, "")
-	for _, v := range p.enum {
-		s.Enum = append(s.Enum, v)
-	}
-	out := &huma.Param{Name: p.name, In: in, Description: p.about, Example: p.example, Schema: s}
-	if p.list {
-		out.Description += " A comma list, or given several times."
-		separate := false
-		out.Explode = &separate
-		out.Schema = &huma.Schema{Type: huma.TypeArray, Items: s}
-		if text, ok := p.example.(string); ok {
-			out.Example = nil
-			out.Examples = map[string]*huma.Example{"list": {Value: []string{text}}}
-		}
-	}
-	return out
-}
-
-func media(registry huma.Registry, v any) *huma.MediaType {
-	types, several := v.(oneOf)
-	if !several {
-		types = oneOf{v}
-	}
-	m := &huma.MediaType{Schema: &huma.Schema{}}
-	for _, t := range types {
-		s := registry.Schema(reflect.TypeOf(t), true, "")
-		if !several {
-			m.Schema = s
-		} else {
-			m.Schema.OneOf = append(m.Schema.OneOf, s)
-		}
-		if example, ok := bodyExamples[reflect.TypeOf(t)]; ok {
-			if m.Examples == nil {
-				m.Examples = map[string]*huma.Example{}
-			}
-			m.Examples[schemaName(reflect.TypeOf(t), "")] = &huma.Example{Value: json.RawMessage(example)}
-		}
-	}
-	return m
+	return bytes.Replace(openAPI, []byte(`"`+versionInFile+`"`), quoted, 1), nil
 }

@@ -1,7 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
+	"flag"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,23 +23,32 @@ type openAPIDoc struct {
 	}
 }
 
-func readDocument(t *testing.T, h *Handler) openAPIDoc {
-	t.Helper()
-	raw, err := h.openAPI()
+var update = flag.Bool("update", false, "write openapi.json anew")
+
+// TestDocument holds the file to what the routes and types make.
+func TestDocument(t *testing.T) {
+	made, err := document(New(Options{}).routes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc openAPIDoc
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		t.Fatal(err)
+	if *update {
+		if err := os.WriteFile("openapi.json", made, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
-	return doc
+	if !bytes.Equal(made, openAPI) {
+		t.Error("openapi.json is not what the routes make: go generate ./internal/httpapi")
+	}
 }
 
 // TestDocumentIsWhole holds the document to the routes, and the descriptions to the types.
 func TestDocumentIsWhole(t *testing.T) {
 	h := New(Options{})
-	doc := readDocument(t, h)
+	var doc openAPIDoc
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
 	operations := 0
 	for _, methods := range doc.Paths {
 		operations += len(methods)

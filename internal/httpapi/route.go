@@ -35,6 +35,9 @@ type route struct {
 	serve func(http.ResponseWriter, *request) error
 }
 
+// oneOf stands for a body that is of one of several types.
+type oneOf []any
+
 // param is a query parameter or header.
 type param struct {
 	name    string

@@ -86,13 +86,6 @@ func anys[T any](list []T) []any {
 	return out
 }
 
-var stateNames = func() (names []string) {
-	for _, s := range job.States {
-		names = append(names, string(s))
-	}
-	return names
-}()
-
 // requestTypes are the schemas that take no unknown fields.
 var requestTypes = map[string]bool{"JobSpec": true, "Batch": true, "ActRequest": true, "ActOptions": true, "Filter": true,
 	"Range": true, "NewQueue": true, "QueueUpdate": true, "ShutdownOptions": true}
@@ -147,7 +140,7 @@ var fieldAbout = map[string]string{
 	".started_at": "When its process started.", ".finished_at": "When its process ended.", ".progress": "0 to 100, as the job reports it.",
 	".status_text": "What the job reports of itself.", ".result": "What the job reported as its result.", ".usage": "What it consumed.",
 	".error": "What went wrong.", ".after": "Numbers of the jobs that it waits for.", ".node": "Machine that runs it.", ".run_id": "The attempt's unique id.",
-	".pid": "Process number while it runs.", ".timeout": "Time limit in seconds, or like \"1h30m\"; none or 0 is no limit.",
+	".pid": "Process number while it runs.", ".timeout": "Time limit in seconds; none or 0 is no limit.",
 	".grace": "Seconds between stop signal and KILL.", ".stop_signal": "TERM, INT, HUP, …; none is TERM.", ".on_lost": "What happens when its outcome cannot be known; none is `fail`.",
 	".split": "stderr gets a log of its own.", ".umask": "File mode mask of the process; none is the runner's.", ".fence": "Grows with each claim of the job.",
 	".shell": "Script for /bin/sh -c.", ".env": "Environment of the process. It is never shown again.", ".hold": "Not before it is started by hand.",
