@@ -74,6 +74,7 @@ func BenchmarkRunner(b *testing.B) {
 		b.ReportMetric(100*ours/plain, "%")
 		own := (p.cpu() - cpu) / jobs
 		b.ReportMetric(float64(own.Microseconds()), "own-µs/job")
+		b.ReportMetric(float64(p.rss()), "MiB")
 		b.Logf("C %.0f/s, runner %.0f/s, %.0f %%, of its own %v a job", plain, ours, 100*ours/plain, own)
 	}
 }

@@ -102,6 +102,15 @@ func (c *Core) Alive() int { return c.alive }
 // Busy says whether so many forks are under way that a little delay costs nobody anything.
 func (c *Core) Busy() bool { return len(c.flying) > busyForks }
 
+// Rest lets go of the room that a burst of runs took; to be called when it is quiet.
+func (c *Core) Rest() {
+	if len(c.runs)+len(c.kids)+len(c.tokens)+len(c.flying) == 0 {
+		c.runs, c.tokens, c.kids = map[string]*run{}, map[uint64]any{}, map[int]*run{}
+		c.flying, c.suspects = map[string]uint64{}, map[int]uint64{}
+		c.order, c.outbox, c.waiting = nil, nil, nil
+	}
+}
+
 // HandleTime does what is due.
 func (c *Core) HandleTime() {
 	now := c.sys.Now()

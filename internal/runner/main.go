@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"syscall"
@@ -59,6 +60,10 @@ func serve(cfg Config) int {
 	if err := closeInherited(); err != nil {
 		cfg.Log.Warn("descriptors of the starter stay open here", "error", err)
 	}
+	if err := leaveDirectory(&cfg); err != nil {
+		cfg.Log.Error("the runner failed", "error", err)
+		return ExitFailed
+	}
 	// Signals that the starter ignored would be ignored in the jobs, too; a handler is reset by exec.
 	ignored := make(chan os.Signal, 1)
 	signal.Notify(ignored, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE, syscall.SIGUSR1, syscall.SIGUSR2,
@@ -92,6 +97,18 @@ func announce(log *slog.Logger) {
 	if _, err := fmt.Println("ready"); err != nil {
 		log.Info("nobody waits for the runner to be ready", "error", err)
 	}
+}
+
+// leaveDirectory goes to /, so that no mount is kept busy for as long as the runner lives.
+func leaveDirectory(cfg *Config) error {
+	for _, path := range []*string{&cfg.Socket, &cfg.Journal, &cfg.Lock} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("resolve %s: %w", *path, err)
+		}
+		*path = abs
+	}
+	return os.Chdir("/")
 }
 
 // closeInherited closes what the starter left open beyond stderr: a pipe of its own would otherwise

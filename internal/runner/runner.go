@@ -11,7 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -56,6 +56,8 @@ const (
 	// gather is how long inputs are let come together while many forks are under way: each wakes
 	// this goroutine, and with it the daemon, at the price of a fork's tenth.
 	gather = time.Millisecond
+	// quietAfter is how long after the last input without a run memory is given back.
+	quietAfter = 3 * time.Second
 )
 
 // New takes the lock, opens the journal, makes this process a subreaper, finds out what became of
@@ -107,21 +109,14 @@ func (r *Runner) listen() error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("replace the runner's socket: %w", err)
 	}
-	// Bound under another name and moved, so that nobody finds it with the wrong mode.
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".r")
-	if err != nil {
-		return fmt.Errorf("make the runner's socket: %w", err)
-	}
-	tmp := filepath.Join(dir, "s")
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
+	// Until its mode is set somebody else might connect; mayConnect refuses that.
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err == nil {
-		l.SetUnlinkOnClose(false)
+		l.SetUnlinkOnClose(false) // close does it, before the lock is let go
 		r.listener = l
-		if err = os.Chmod(tmp, 0o600); err == nil {
-			err = os.Rename(tmp, path)
-		}
+		err = os.Chmod(path, 0o600)
 	}
-	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+	if err != nil {
 		return fmt.Errorf("listen on the runner's socket %s: %w", path, err)
 	}
 	return nil
@@ -151,6 +146,9 @@ func (r *Runner) Run(ctx context.Context) error {
 func (r *Runner) loop(ctx context.Context, children <-chan os.Signal) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	// After work the memory it took goes back, once it is quiet.
+	quiet := time.NewTimer(quietAfter)
+	defer quiet.Stop()
 	stop := ctx.Done()
 	for {
 		r.core.Flush()
@@ -169,6 +167,12 @@ func (r *Runner) loop(ctx context.Context, children <-chan os.Signal) {
 				time.Sleep(gather)
 			}
 			r.drain()
+			if r.core.Alive() == 0 {
+				quiet.Reset(quietAfter)
+			}
+		case <-quiet.C:
+			r.core.Rest()
+			debug.FreeOSMemory()
 		case <-due:
 			r.core.HandleTime()
 		case <-children:

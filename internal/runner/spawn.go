@@ -52,7 +52,7 @@ func newSpawnPool(sys *linux) (*spawnPool, error) {
 	}
 	ready := make(chan error)
 	// One more than cores: each waits, without a core, while its child execs.
-	workers := runtime.GOMAXPROCS(0) + 1
+	workers := runtime.NumCPU() + 1
 	for range workers {
 		p.done.Go(func() { p.worker(ready) })
 	}

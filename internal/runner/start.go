@@ -76,6 +76,8 @@ func (c *Core) HandleSpawned(s Spawned) {
 		if r.stop != nil {
 			c.wantScan(r)
 		}
+	case s.Err.Busy && r.stop != nil:
+		c.cancel(r)
 	case s.Err.Busy && c.processes() > 0:
 		c.waiting = append(c.waiting, r.start)
 	default:
