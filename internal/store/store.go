@@ -85,7 +85,8 @@ type Added struct {
 // Update replaces one job's record.
 type Update struct {
 	// Job is the record as it shall be. Its Rev is that of the record it replaces; on success
-	// Commit raises it by one. A different Rev on record is a conflict.
+	// Commit raises it by one. A different Rev on record is a conflict; so is a queue that has
+	// been deleted meanwhile, unless the job is ended.
 	Job *job.Job
 	// From is the state on record; the move to Job.State must be legal or no move.
 	From job.State

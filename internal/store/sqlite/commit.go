@@ -116,6 +116,10 @@ const updateJob = `UPDATE jobs SET rev = rev + 1, state = ?1, queue = ?2, priori
 // update writes u or marks it as a conflict. A job rarely changes its queue, so the queue on
 // record is only looked up when the first try finds no record.
 func (op *commitOp) update(t *tx, u *update) error {
+	if _, exists := t.state.queues[u.row.queue]; !exists && !u.row.state.Ended() {
+		u.conflict = true
+		return nil
+	}
 	u.conflict = false
 	done, err := op.replace(t, u, u.row.queue)
 	if err != nil || done {

@@ -124,6 +124,23 @@ func testCommit(t *testing.T, open func(*testing.T) store.Store) {
 		sound(t, s)
 	})
 
+	t.Run("into a queue that is gone", func(t *testing.T) {
+		s := open(t)
+		if err := s.AddQueue(t.Context(), job.Queue{Name: "night"}, start); err != nil {
+			t.Fatal(err)
+		}
+		j := finish(t, s, minute(1), job.Completed, add(t, s, newJob(inQueue("night")))...)[0]
+		if err := s.DeleteQueue(t.Context(), "night", minute(2)); err != nil {
+			t.Fatal(err)
+		}
+		again := *j
+		again.State = job.Queued
+		got := commit(t, s, store.Commit{At: minute(3), Updates: []store.Update{{Job: &again, From: job.Completed}}})
+		diff(t, "conflicts", []int64{1}, got.Conflicts)
+		move(t, s, minute(4), job.Deleted, j)
+		sound(t, s)
+	})
+
 	t.Run("archives attempts", func(t *testing.T) {
 		s := open(t)
 		j := add(t, s, newJob())[0]
