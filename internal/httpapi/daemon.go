@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -68,7 +69,8 @@ func (h *Handler) document(w http.ResponseWriter, _ *request) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(doc) // a client that has gone away is the one who would be told
+	w.Header().Set("Content-Length", strconv.Itoa(len(doc)))
+	h.writeAll(w, doc)
 	return nil
 }
 

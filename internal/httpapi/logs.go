@@ -117,7 +117,7 @@ func (h *Handler) copyLog(w http.ResponseWriter, log io.Reader) error {
 	}
 }
 
-// send writes b to the client at once, or fails when it takes nothing for WriteTimeout.
+// send writes b to the client at once, or fails when it does not take it within WriteTimeout.
 func (h *Handler) send(out *http.ResponseController, w io.Writer, b []byte) error {
 	if err := out.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)); err != nil {
 		return err

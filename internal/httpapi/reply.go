@@ -40,6 +40,18 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, cont
 	header["Content-Type"] = []string{contentType}
 	header["Content-Length"] = []string{strconv.Itoa(b.Len())}
 	w.WriteHeader(status)
-	// The client that has gone away is the one who would be told.
-	_, _ = w.Write(b.Bytes())
+	h.writeAll(w, b.Bytes())
+}
+
+// inBuffer is what net/http takes without writing to the client, in bytes.
+const inBuffer = 2 << 10
+
+// writeAll writes a whole body. Its errors have nobody to be told to: the client has gone away, or
+// reads nothing and is dropped.
+func (h *Handler) writeAll(w http.ResponseWriter, b []byte) {
+	if len(b) <= inBuffer {
+		_, _ = w.Write(b)
+		return
+	}
+	_ = h.send(http.NewResponseController(w), w, b)
 }

@@ -131,7 +131,7 @@ func TestSlowReaders(t *testing.T) {
 	if _, err := e.AddQueue(t.Context(), "watched", job.QueueUpdate{}); err != nil {
 		t.Fatal(err)
 	}
-	a := over(t, e, httpapi.Options{Service: e, WriteTimeout: 50 * time.Millisecond})
+	a := over(t, e, httpapi.Options{Service: e, WriteTimeout: 500 * time.Millisecond})
 	asleep := make([]net.Conn, sleepers)
 	for i := range asleep {
 		asleep[i] = dial(t, a.socket, get("/api/events?after=0"))
@@ -299,5 +299,17 @@ func TestListen(t *testing.T) {
 	long := filepath.Join(dir, strings.Repeat("x", httpapi.MaxSocketPath))
 	if _, err = httpapi.Listen(long); job.CodeOf(err) != job.Invalid || !strings.Contains(err.Error(), "107") {
 		t.Errorf("a long path: %v", err)
+	}
+}
+
+// TestUnreadAnswer wants the deadline of writes on answers that are no streams, too.
+func TestUnreadAnswer(t *testing.T) {
+	a := over(t, nil, httpapi.Options{Service: broken{}, WriteTimeout: time.Nanosecond})
+	resp, err := http.ReadResponse(bufio.NewReader(dial(t, a.socket, get("/api/openapi.json"))), nil)
+	if err == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		t.Errorf("an answer that could not be written in time ended with %v", err)
 	}
 }
