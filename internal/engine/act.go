@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
@@ -106,8 +107,23 @@ func (e *Engine) actOn(ctx context.Context, r job.ActRequest, jobs []*job.Job, e
 			return err
 		}
 		jobs = page.Jobs
+		if explicit {
+			result.Failed = append(result.Failed, gone(a.stale, jobs)...)
+		}
 	}
 	return &job.Error{Code: job.Conflict, Message: "the jobs kept changing while they were acted on", Hint: "try again"}
+}
+
+// gone returns a failure for each of ids that is not among jobs: retention took it meanwhile.
+func gone(ids []int64, jobs []*job.Job) []job.ActFailure {
+	var failed []job.ActFailure
+	for _, id := range ids {
+		if !slices.ContainsFunc(jobs, func(j *job.Job) bool { return j.ID == id }) {
+			failed = append(failed, job.ActFailure{JobID: id, Error: &job.Error{Code: job.NotFound, JobID: id,
+				Message: fmt.Sprintf("job %d is not on record any more", id), Hint: "retention has removed it"}})
+		}
+	}
+	return failed
 }
 
 // acting is an action on a page of jobs, run by the core.

@@ -16,6 +16,9 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
+// maxClaims bounds how many jobs of a queue one step claims, and so how long a step takes.
+const maxClaims = 500
+
 // dispatch claims waiting jobs for the free slots. The claim is committed with t; only then is the
 // runner asked. Without a runner nothing is claimed: jobs wait where they are.
 func (c *core) dispatch(t *tx) {
@@ -32,7 +35,7 @@ func (c *core) dispatch(t *tx) {
 			continue
 		}
 		// Jobs that t itself moved are still in the store's line: read that many more.
-		line, err := c.o.Store.Candidates(t.ctx, q.Name, free+len(t.edits))
+		line, err := c.o.Store.Candidates(t.ctx, q.Name, min(free, maxClaims)+len(t.edits))
 		if err != nil {
 			c.o.Log.Error("read waiting jobs", "queue", q.Name, "error", err)
 			continue
@@ -46,6 +49,7 @@ func (c *core) dispatch(t *tx) {
 	}
 	d := scheduler.Decide(s)
 	c.lastQueue = d.Last
+	c.again = c.again || len(d.Start) >= maxClaims
 	for _, id := range d.Start {
 		c.claim(t, waiting[id])
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -19,6 +20,11 @@ func (e *Engine) Events(ctx context.Context, o job.EventOptions) iter.Seq2[job.C
 		after = *o.After
 	}
 	return func(yield func(job.Change, error) bool) {
+		if seq := e.o.Store.Seq(); after > seq {
+			yield(job.Change{}, &job.Error{Code: job.Exhausted, Field: "after", Message: fmt.Sprintf("change %d is ahead of the last one, %d", after, seq),
+				Hint: "it is of another registry: read the present state and begin again from its seq"})
+			return
+		}
 		for {
 			next := e.o.Hub.changed()
 			changes, err := e.o.Store.Changes(ctx, after, streamPage)
