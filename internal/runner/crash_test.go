@@ -134,3 +134,43 @@ func (d *daemon) reconcile(t *testing.T, c *client) {
 		d.commit(c, m)
 	}
 }
+
+// TestCrashWhileStopping kills the runner at points that a stop passes. The next one goes on with
+// the stop, unasked: nothing of the tree survives, and it ends once.
+func TestCrashWhileStopping(t *testing.T) {
+	path := binary(t, "crashpoint")
+	for _, point := range []string{"after-exit-seen", "after-exit-journal", "after-reap", "after-deliver:2"} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			id := "stopped-" + strings.ReplaceAll(point, ":", "-") // unlike those of tests that run beside
+			up, line := fifo(t, h, "up")
+			first := startBinary(t, h, path, "QUEUEMGR_CRASH=runner."+point)
+			c := hello(t, h, wire.Hello{Registry: "r", Epoch: 1})
+			d := &daemon{h: h, ends: map[string]*wire.Event{}, journal: c.welcome.Journal}
+			c.start(h.sh(id, "(trap '' TERM; setsid sleep 1000 & echo up > "+up+"; wait; sleep 1000) & exec sleep 1000"))
+			line()
+			d.commit(c, c.next())
+			c.stop(wire.Stop{RunID: id, Why: "user", GraceMS: millis(50)})
+			for m := c.next(); m != nil; m = c.next() {
+				d.commit(c, m)
+			}
+			first.wait()
+			startBinary(t, h, path)
+			c = hello(t, h, wire.Hello{Registry: "r", Epoch: 2, Journal: d.journal, Cursor: d.cursor})
+			for d.ends[id] == nil {
+				m := c.next()
+				if m == nil {
+					t.Fatal("the second runner ended")
+				}
+				d.commit(c, m)
+			}
+			if e := d.ends[id]; e.Cause != wire.CauseStop || e.Why != "user" {
+				t.Errorf("ended with %+v", e)
+			}
+			if left := carriers(t, id); len(left) > 0 {
+				t.Errorf("left alive: %v", left)
+			}
+		})
+	}
+}

@@ -18,6 +18,7 @@ type record struct {
 	Epoch   *epoch      `json:"epoch,omitempty"`
 	Intent  *intent     `json:"intent,omitempty"`
 	Started *wire.Event `json:"started,omitempty"`
+	Stop    *stopped    `json:"stop,omitempty"`
 	Status  *wire.Event `json:"status,omitempty"` // the leader's end while its tree lives on; no Seq yet
 	Exit    *wire.Event `json:"exit,omitempty"`
 	Done    *done       `json:"done,omitempty"`
@@ -47,6 +48,13 @@ type intent struct {
 	TimeoutMS  int64  `json:"timeout_ms,omitempty"`
 	GraceMS    int64  `json:"grace_ms"`
 	StopSignal int    `json:"stop_signal,omitempty"`
+}
+
+// stopped is on record before the first signal: the run is to be ended, by whatever runner.
+type stopped struct {
+	RunID string     `json:"run_id"`
+	Cause wire.Cause `json:"cause"`
+	Why   string     `json:"why,omitempty"`
 }
 
 // done says that every event up to Cursor was acknowledged.

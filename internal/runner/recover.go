@@ -83,11 +83,12 @@ func (c *Core) outboxOf(r *run) {
 func (c *Core) adopt(r *run, pid int, ticks uint64) {
 	p, ok := c.sys.Open(pid, ticks)
 	if !ok {
-		c.lost(r, lostGone)
+		c.gone(r)
 		return
 	}
 	c.hold(r, p)
 	c.staged.started = append(c.staged.started, r)
+	c.goOnStopping(r)
 	now := c.sys.Now()
 	c.limit(r, now.Add(-now.Sub(r.Started.At)))
 }
@@ -101,10 +102,32 @@ func (c *Core) seek(r *run, snap Snapshot) {
 	}
 	p, ok := c.sys.Open(info.PID, info.Ticks)
 	if !ok {
-		c.lost(r, lostGone)
+		c.gone(r)
 		return
 	}
 	c.started(r, p, info.Started)
+	c.goOnStopping(r)
+}
+
+// goOnStopping goes on with a stop of the runner before.
+func (c *Core) goOnStopping(r *run) {
+	if r.Stop != nil {
+		c.stopRun(r, stopRequest{cause: r.Stop.Cause, why: r.Stop.Why})
+	}
+}
+
+// gone ends a run whose leader ended while no runner watched. Was it to be stopped, then it is, as
+// soon as the rest of its tree is gone, too.
+func (c *Core) gone(r *run) {
+	if r.Stop == nil {
+		c.lost(r, lostGone)
+		return
+	}
+	e := r.event(wire.Exited, c.sys.Now())
+	e.Cause, e.Why, e.Error = r.Stop.Cause, r.Stop.Why, lostGone
+	r.Status = e
+	c.append(record{Status: e})
+	c.resumeStop(r)
 }
 
 // resumeStop goes on killing the tree of a run whose leader has ended.

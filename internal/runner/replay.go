@@ -17,6 +17,7 @@ const maxRecord = 1 << 20
 type runRecord struct {
 	Intent  intent
 	Started *wire.Event
+	Stop    *stopped
 	Status  *wire.Event
 	Exited  *wire.Event
 }
@@ -89,6 +90,10 @@ func (p *replayed) apply(r record) {
 		if run := p.run(r.Started); run != nil && run.Started == nil {
 			run.Started = r.Started
 		}
+	case r.Stop != nil:
+		if run := p.runs[r.Stop.RunID]; run != nil && run.Stop == nil {
+			run.Stop = r.Stop
+		}
 	case r.Status != nil:
 		if run := p.run(r.Status); run != nil && run.Status == nil {
 			run.Status = r.Status
@@ -150,7 +155,7 @@ func (p *replayed) live() []*runRecord {
 // appendRun appends all records of a run, for a rewrite of the journal.
 func appendRun(dst []byte, run *runRecord) ([]byte, error) {
 	recs := []record{{Intent: &run.Intent}}
-	for _, r := range []record{{Started: run.Started}, {Status: run.Status}, {Exit: run.Exited}} {
+	for _, r := range []record{{Started: run.Started}, {Stop: run.Stop}, {Status: run.Status}, {Exit: run.Exited}} {
 		if r != (record{}) {
 			recs = append(recs, r)
 		}

@@ -77,6 +77,11 @@ func (c *Core) stopRun(r *run, req stopRequest) {
 		members: map[int]*member{}, known: map[int]uint64{},
 	}
 	c.timers.clear(&r.timeoutAt)
+	if r.Stop == nil {
+		// Written before the scan that the first signal waits for.
+		r.Stop = &stopped{RunID: r.id(), Cause: req.cause, Why: req.why}
+		c.append(record{Stop: r.Stop})
+	}
 	_, flying := c.flying[r.id()]
 	switch {
 	case r.proc != nil || r.Status != nil:
