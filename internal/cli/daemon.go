@@ -86,6 +86,10 @@ func runDaemonStart(ctx context.Context, a *app, o daemonOptions) error {
 	case err != nil:
 		return err
 	case o.detach:
+		// One that is ending is waited for; one that runs is refused by its lock.
+		if _, err := a.answering(ctx); err != nil {
+			return err
+		}
 		pid, err := a.startDetached(ctx, c, o)
 		if err != nil {
 			return err

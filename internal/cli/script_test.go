@@ -31,12 +31,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			home := filepath.Join(e.WorkDir, "home")
 			e.Vars = append(e.Vars, "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+e.WorkDir, "QUEUEMGR_HOME="+home)
-			e.Defer(func() {
-				stop := exec.Command(filepath.Join(bin, "queuemgr"), "--home", home, "daemon", "stop")
-				if out, err := stop.CombinedOutput(); err != nil {
-					t.Errorf("stopping the daemon of %s: %v\n%s", home, err, out)
-				}
-			})
+			e.Defer(func() { endService(t, filepath.Join(bin, "queuemgr"), home) })
 			return os.MkdirAll(home, 0o700)
 		},
 		Condition: func(name string) (bool, error) {
@@ -50,6 +45,20 @@ func TestScripts(t *testing.T) {
 			"json": cmdJSON,
 		},
 	})
+}
+
+// endService ends the daemon of a home and its jobs, also those of a daemon that is no more: a
+// new one takes them over first.
+func endService(t *testing.T, program, home string) {
+	verbs := []string{"stop"}
+	if _, err := os.Stat(filepath.Join(home, "run/runner.sock")); err == nil {
+		verbs = []string{"start", "stop"}
+	}
+	for _, verb := range verbs {
+		if out, err := exec.Command(program, "--home", home, "service", verb).CombinedOutput(); err != nil {
+			t.Errorf("service %s of %s: %v\n%s", verb, home, err, out)
+		}
+	}
 }
 
 // cmdExit is `exit CODE PROGRAM ARG…`: run the program, which must exit with the code.

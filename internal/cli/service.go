@@ -112,16 +112,12 @@ func runServiceStart(ctx context.Context, a *app, o daemonOptions) error {
 	if err != nil {
 		return err
 	}
-	svc, err := a.ownDaemon()
+	status, err := a.answering(ctx)
 	if err != nil {
 		return err
 	}
-	s, err := svc.Status(ctx)
-	switch {
-	case err == nil:
-		return a.print("the service runs already, pid %d\n", s.PID)
-	case job.CodeOf(err) != job.Unavailable:
-		return err
+	if status != nil {
+		return a.print("the service runs already, pid %d\n", status.PID)
 	}
 	pid, err := a.startDetached(ctx, c, o)
 	if err != nil {

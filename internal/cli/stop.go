@@ -23,12 +23,12 @@ const settle = 15 * time.Second
 
 // stopDaemon ends the daemon of the home and waits for its end. It reports false when none runs.
 func (a *app) stopDaemon(ctx context.Context, keep bool) (bool, error) {
-	svc, err := a.ownDaemon()
-	if err != nil {
+	status, err := a.answering(ctx)
+	if status == nil || err != nil {
 		return false, err
 	}
-	status, err := a.answering(ctx, svc)
-	if status == nil || err != nil {
+	svc, err := a.ownDaemon()
+	if err != nil {
 		return false, err
 	}
 	// The descriptor comes first: it stays that process's whatever becomes of its number.
@@ -51,7 +51,11 @@ func (a *app) stopDaemon(ctx context.Context, keep bool) (bool, error) {
 
 // answering returns the status of the daemon, nil when none runs. One that holds its lock and
 // does not answer is starting or ending: it is waited for until it does the one or the other.
-func (a *app) answering(ctx context.Context, svc job.Service) (*job.Status, error) {
+func (a *app) answering(ctx context.Context) (*job.Status, error) {
+	svc, err := a.ownDaemon()
+	if err != nil {
+		return nil, err
+	}
 	paths, err := config.FindPaths(a.home, a.Environ, config.ForDaemon)
 	if err != nil {
 		return nil, err
