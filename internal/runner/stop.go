@@ -141,10 +141,11 @@ func (c *Core) wantScan(r *run) {
 // HandleScan takes the answer to Scan and serves all runs that waited for it.
 func (c *Core) HandleScan(snap Snapshot) {
 	c.scanning = false
+	machine := newIndex(snap)
 	for _, r := range c.orderedRuns() {
 		if r.stop != nil && r.stop.scan != 0 && r.stop.scan <= c.scanNo {
 			r.stop.scan = 0
-			c.stopStep(r, snap)
+			c.stopStep(r, machine)
 		}
 	}
 }
@@ -159,8 +160,8 @@ func (c *Core) HandleScanFailed(err error) {
 	}
 }
 
-// stopStep signals what the snapshot shows of r's tree, and ends r when that is nothing.
-func (c *Core) stopStep(r *run, snap Snapshot) {
+// stopStep signals what a snapshot of the machine shows of r's tree, and ends r when that is nothing.
+func (c *Core) stopStep(r *run, machine *index) {
 	st := r.stop
 	if !st.signalled && r.proc != nil {
 		if _, ended := c.sys.Ended(r.proc); ended {
@@ -175,7 +176,7 @@ func (c *Core) stopStep(r *run, snap Snapshot) {
 	if r.proc != nil && (r.proc.Child || c.isAlive(r)) {
 		session = r.proc.PID
 	}
-	found := tree(snap, r.id(), session, st.known)
+	found := machine.tree(r.id(), session, st.known)
 	fresh := c.meet(r, found)
 	leaderLives := r.proc != nil && r.Status == nil
 	switch {
