@@ -71,7 +71,7 @@ func (backend) ImportRegistry(ctx context.Context, c *config.Config, r io.Reader
 	}
 	done, err := jsonl.Import(ctx, s, r, jsonl.ImportOptions{Now: time.Now, Owner: who.Username,
 		UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())})
-	return cli.ImportSummary{Jobs: done.Jobs, Queues: done.Queues, Held: done.Held, Legacy: done.Legacy, Unread: done.Unread, Warnings: done.Warnings}, err
+	return cli.ImportSummary(done), err
 }
 
 // quiet is the log of commands: what matters they return as errors.

@@ -26,3 +26,38 @@ func BenchmarkEndToEnd(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkBulkAdd is one job of a batch into a paused queue.
+func BenchmarkBulkAdd(b *testing.B) {
+	f, ctx := paused(b)
+	batch := job.Batch{Defaults: job.Spec{Command: []string{"/bin/true"}}, Jobs: make([]job.Spec, b.N)}
+	b.ResetTimer()
+	if _, err := f.AddJobs(ctx, batch); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkSingleAdd is one durable addition with many clients at once (-cpu and parallelism 25).
+func BenchmarkSingleAdd(b *testing.B) {
+	f, ctx := paused(b)
+	b.SetParallelism(25)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := f.AddJob(ctx, job.Spec{Command: []string{"/bin/true"}}); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+func paused(b *testing.B) (*enginetest.Fixture, context.Context) {
+	f := enginetest.Start(b, nil)
+	ctx := job.WithCaller(context.Background(), job.Caller{Name: "root"})
+	yes := true
+	if _, err := f.SetQueue(ctx, job.DefaultQueue, job.QueueUpdate{Paused: &yes}); err != nil {
+		b.Fatal(err)
+	}
+	return f, ctx
+}

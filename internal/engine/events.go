@@ -46,6 +46,7 @@ func (c *core) event(t *tx, ev *wire.Event) {
 		return
 	}
 	e := t.edit(j)
+	ev.At = ev.At.UTC().Truncate(time.Microsecond)
 	switch ev.Kind {
 	case wire.Started:
 		e.to.StartedAt = ev.At
