@@ -109,9 +109,8 @@ func (op *commitOp) write(t *tx) error {
 
 // updateJob replaces the record that the caller has read. ended_at is when the job entered its
 // ended state: it stays while the state does.
-const updateJob = `UPDATE jobs SET rev = rev + 1, state = ?1, queue = ?2, priority = ?3, head = ?4, key = ?5, tags = ?6, search = ?7,
-	ended_at = iif(?1 = ?8, ended_at, ?9), doc = ?10
-	WHERE id = ?11 AND rev = ?12 AND state = ?8 AND queue = ?13 AND type = ?14`
+const updateJob = `UPDATE jobs SET rev = rev + 1, state = ?, queue = ?, priority = ?, head = ?, key = ?, tags = ?, search = ?,
+	ended_at = iif(?, ended_at, ?), doc = ? WHERE id = ? AND rev = ? AND state = ? AND queue = ? AND type = ?`
 
 // update writes u or marks it as a conflict. A job rarely changes its queue, so the queue on
 // record is only looked up when the first try finds no record.
@@ -152,7 +151,7 @@ func (op *commitOp) update(t *tx, u *update) error {
 func (op *commitOp) replace(t *tx, u *update, queue string) (bool, error) {
 	r := &u.row
 	n, err := t.conn.exec(updateJob, string(r.state), r.queue, r.priority, r.head, r.key, r.tags, r.search,
-		string(u.from), r.endedAt(op.at), r.doc, r.id, r.rev, queue, r.typ)
+		u.from == r.state, r.endedAt(op.at), r.doc, r.id, r.rev, string(u.from), queue, r.typ)
 	if err != nil || n == 0 {
 		return false, err
 	}

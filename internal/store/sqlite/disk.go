@@ -21,6 +21,7 @@ type disk struct {
 	file    string
 	log     *slog.Logger
 	missing bool // the ballast is to be made when there is room
+	failed  bool // the last try to make it did; said once
 }
 
 func newDisk(o *Options) *disk {
@@ -86,10 +87,13 @@ func (d *disk) restore() {
 		return // tried again after the next write
 	}
 	if err := d.allocate(); err != nil {
-		d.log.Warn("keep room in reserve", "file", d.file, "error", err)
+		if !d.failed {
+			d.log.Warn("can't keep room in reserve for recording exits on a full disk", "file", d.file, "bytes", d.ballast, "error", err)
+		}
+		d.failed = true
 		return
 	}
-	d.missing = false
+	d.missing, d.failed = false, false
 }
 
 func (d *disk) allocate() (err error) {

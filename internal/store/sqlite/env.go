@@ -13,6 +13,15 @@ import (
 // env returns the number of an environment, which is stored when it is new. The caller counts the
 // references in t.envs.
 func (t *tx) env(e *env) (int64, error) {
+	if t.state.lastEnv.id != 0 && t.state.lastEnv.hash == e.hash {
+		return t.state.lastEnv.id, nil
+	}
+	id, err := t.storeEnv(e)
+	t.state.lastEnv = knownEnv{hash: e.hash, id: id}
+	return id, err
+}
+
+func (t *tx) storeEnv(e *env) (int64, error) {
 	id := int64(0)
 	err := t.conn.query("SELECT id FROM envs WHERE hash = ?", 1, func(v []driver.Value) error {
 		id, _ = v[0].(int64)
@@ -52,6 +61,9 @@ func (t *tx) countEnvs() error {
 			return err
 		}
 		if dropped > 0 {
+			if t.state.lastEnv.id == id {
+				t.state.lastEnv = knownEnv{}
+			}
 			if _, err := t.conn.exec("DELETE FROM env_texts WHERE env_id = ?", id); err != nil {
 				return err
 			}

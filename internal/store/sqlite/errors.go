@@ -18,19 +18,11 @@ func resultCode(err error) int {
 	return 0
 }
 
-// isFull reports whether a write failed for want of room: SQLite says so only where write(2)
-// fails; a failing fsync or mapping of the WAL's index is an I/O error, with as little room.
+// isFull reports whether a write failed for want of room: for the database, its log, or the log's
+// index.
 func isFull(err error) bool {
-	code := resultCode(err)
-	return code == lib.SQLITE_FULL || code == lib.SQLITE_IOERR && isNoSpace(err)
-}
-
-// isNoSpace reports whether an I/O error can only be want of room.
-func isNoSpace(err error) bool {
-	if e := (*modernc.Error)(nil); errors.As(err, &e) {
-		return e.Code() == lib.SQLITE_IOERR_SHMSIZE
-	}
-	return false
+	e := (*modernc.Error)(nil)
+	return errors.As(err, &e) && (e.Code()&0xff == lib.SQLITE_FULL || e.Code() == lib.SQLITE_IOERR_SHMSIZE)
 }
 
 // explain makes of an error one that a user can act on. What is a *job.Error already, or the end

@@ -15,8 +15,10 @@ const insertRowsAtOnce = 32
 const (
 	insertJobHead    = "INSERT INTO jobs (id, rev, state, queue, type, priority, head, key, owner, tags, search, env_id, ended_at, doc) VALUES "
 	insertJobRow     = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	jobColumnCount   = 14
 	insertChangeHead = "INSERT INTO changes (seq, at, kind, job_id, state, queue, doc) VALUES "
 	insertChangeRow  = "(?, ?, ?, ?, ?, ?, ?)"
+	changeColumns    = 7
 )
 
 var (
@@ -28,31 +30,28 @@ var (
 
 // insertRows writes new records, which have their numbers, and their changes.
 func insertRows(t *tx, rows []row, envIDs []int64, at time.Time, kind job.ChangeKind) error {
-	jobs := make([]driver.Value, 0, 14*insertRowsAtOnce)
-	changes := make([]driver.Value, 0, 7*insertRowsAtOnce)
+	jobs := make([]driver.Value, 0, jobColumnCount*insertRowsAtOnce)
 	for len(rows) > 0 {
-		n, jobSQL, changeSQL := 1, insertJob, insertChange
+		n, jobSQL := 1, insertJob
 		if len(rows) >= insertRowsAtOnce {
-			n, jobSQL, changeSQL = insertRowsAtOnce, insertManyJobs, insertManyChange
+			n, jobSQL = insertRowsAtOnce, insertManyJobs
 		}
-		jobs, changes = jobs[:0], changes[:0]
-		seq := t.state.seq
+		jobs = jobs[:0]
 		for i := range rows[:n] {
 			r := &rows[i]
-			seq++
 			jobs = append(jobs, r.id, r.rev+1, string(r.state), r.queue, r.typ, r.priority, r.head, r.key, r.owner, r.tags, r.search,
 				envIDs[i], r.endedAt(at), r.doc)
-			changes = append(changes, int64(seq), micros(at), string(kind), r.id, string(r.state), r.queue, r.doc)
-			t.changes = append(t.changes, newChange(seq, at, kind, r.id, r.state, r.queue, r.doc))
 			t.count(counter{r.queue, r.typ, r.state}, 1)
 		}
 		if _, err := t.conn.exec(jobSQL, jobs...); err != nil {
 			return err
 		}
-		if _, err := t.conn.exec(changeSQL, changes...); err != nil {
-			return err
+		for i := range rows[:n] {
+			r := &rows[i]
+			if err := t.jobChange(at, kind, r.id, r.state, r.queue, r.doc); err != nil {
+				return err
+			}
 		}
-		t.state.seq = seq
 		rows, envIDs = rows[n:], envIDs[n:]
 	}
 	return nil

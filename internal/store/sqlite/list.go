@@ -59,7 +59,7 @@ func pageLimit(f *job.Filter) (int, error) {
 	return f.Limit, nil
 }
 
-// clause is a condition with its arguments.
+// clause is a piece of SQL with its arguments.
 type clause struct {
 	text string
 	args []any

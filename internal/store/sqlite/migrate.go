@@ -6,11 +6,13 @@ import (
 	"database/sql"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -75,12 +77,35 @@ func fill(ctx context.Context, path string) (err error) {
 	if _, err := p.Up(ctx); err != nil {
 		return err
 	}
+	return first(ctx, db)
+}
+
+// first writes what every registry has from its beginning: an identity and the default queue.
+func first(ctx context.Context, db *sql.DB) error {
 	var id [16]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return err
 	}
-	_, err = db.ExecContext(ctx, "INSERT INTO registry (id, registry_id) VALUES (1, ?)", hex.EncodeToString(id[:]))
-	return err
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	q := job.Queue{Name: job.DefaultQueue, Start: job.StartAuto, CreatedAt: now}
+	doc, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	change, err := queueDoc(&q)
+	if err != nil {
+		return err
+	}
+	for _, w := range []clause{
+		{"INSERT INTO registry (id, registry_id, last_seq) VALUES (1, ?, 1)", []any{hex.EncodeToString(id[:])}},
+		{"INSERT INTO queues (name, doc) VALUES (?, ?)", []any{q.Name, string(doc)}},
+		{insertChange, []any{1, micros(now), string(job.QueueSet), 0, "", q.Name, change}},
+	} {
+		if _, err := db.ExecContext(ctx, w.text, w.args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // migrate brings an older registry up to this program's schema and refuses a newer one.

@@ -93,12 +93,20 @@ func (op *queueOp) write(t *tx) error {
 
 // writeQueueChange records what happened to a queue.
 func writeQueueChange(t *tx, at time.Time, kind job.ChangeKind, q *job.Queue) error {
+	doc, err := queueDoc(q)
+	if err != nil {
+		return err
+	}
+	return t.change(newChange(t.state.seq+1, at, kind, 0, "", q.Name, doc), doc)
+}
+
+// queueDoc is a queue as its change has it.
+func queueDoc(q *job.Queue) (string, error) {
 	body, err := json.Marshal(struct {
 		QueueConfig *job.Queue `json:"queue_config"`
 	}{q})
 	if err != nil {
-		return fmt.Errorf("encode queue %s: %w", q.Name, err)
+		return "", fmt.Errorf("encode queue %s: %w", q.Name, err)
 	}
-	doc := string(body)
-	return t.change(newChange(t.state.seq+1, at, kind, 0, "", q.Name, doc), doc)
+	return string(body), nil
 }

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	modernc "modernc.org/sqlite"
 
@@ -24,7 +23,7 @@ import (
 type Options struct {
 	Path string // of the database; its folder must exist
 	// OnCommit is called after each commit, in commit order, by the goroutine that writes: it must
-	// not block, and not write to the store. May be nil.
+	// not block, and not write to the store. Open never calls it. May be nil.
 	OnCommit func([]job.Change)
 	MinFree  int64 // bytes of free space below which nothing is added; 0 = no floor
 	Ballast  int64 // bytes kept in reserve for Commit.Vital; 0 = none
@@ -130,11 +129,7 @@ func (s *Store) startWriter(ctx context.Context) error {
 	s.disk.restore()
 	s.w = newWriter(s, c, st)
 	go s.w.run()
-	if _, ok := st.queues[job.DefaultQueue]; ok {
-		return nil
-	}
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	return s.AddQueue(ctx, job.Queue{Name: job.DefaultQueue, Start: job.StartAuto, CreatedAt: now}, now)
+	return nil
 }
 
 // load reads what is kept in memory.

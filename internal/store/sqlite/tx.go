@@ -1,7 +1,10 @@
 package sqlite
 
 import (
+	"crypto/sha256"
+	"database/sql/driver"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -16,6 +19,13 @@ type state struct {
 	epoch   uint64
 	cursor  store.Cursor
 	queues  map[string]job.Queue
+	lastEnv knownEnv
+}
+
+// knownEnv is an environment on record: the one that was used last, as it is mostly the next one.
+type knownEnv struct {
+	hash [sha256.Size]byte
+	id   int64 // 0 = none
 }
 
 // tx is one transaction of the writer. What it changes of the state is only taken over when it has
@@ -29,6 +39,8 @@ type tx struct {
 	counts  map[counter]int64 // by how much they change
 	envs    map[int64]int64   // by how much the references of an environment change
 	changes []job.Change
+
+	unwritten []driver.Value // of changes, the columns of those that are not in the table yet
 }
 
 func begin(c *conn, counters *counters, s state) (*tx, error) {
@@ -62,13 +74,27 @@ func (t *tx) jobChange(at time.Time, kind job.ChangeKind, id int64, state job.St
 	return t.change(newChange(t.state.seq+1, at, kind, id, state, queue, doc), doc)
 }
 
+// change records a change. Rows are written many at once, at the latest by commit.
 func (t *tx) change(c job.Change, doc string) error {
-	_, err := t.conn.exec(insertChange, int64(c.Seq), micros(c.At), string(c.Kind), c.JobID, string(c.State), c.Queue, doc)
-	if err != nil {
-		return err
-	}
 	t.state.seq = c.Seq
 	t.changes = append(t.changes, c)
+	t.unwritten = append(t.unwritten, int64(c.Seq), micros(c.At), string(c.Kind), c.JobID, string(c.State), c.Queue, doc)
+	if len(t.unwritten) < changeColumns*insertRowsAtOnce {
+		return nil
+	}
+	_, err := t.conn.exec(insertManyChange, t.unwritten...)
+	t.unwritten = t.unwritten[:0]
+	return err
+}
+
+// writeChanges writes the changes that are left.
+func (t *tx) writeChanges() error {
+	for row := range slices.Chunk(t.unwritten, changeColumns) {
+		if _, err := t.conn.exec(insertChange, row...); err != nil {
+			return err
+		}
+	}
+	t.unwritten = nil
 	return nil
 }
 
@@ -79,7 +105,8 @@ func (t *tx) setQueues(f func(map[string]job.Queue)) {
 	t.state.queues = queues
 }
 
-// commit writes what the operations of the transaction have summed up and ends it.
+// commit writes what the operations of the transaction have summed up and ends it. Nothing may be
+// written after an error: SQLite may have rolled back by itself, and would commit it alone.
 func (t *tx) commit() error {
 	for k, by := range t.counts {
 		if by == 0 {
@@ -90,6 +117,9 @@ func (t *tx) commit() error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := t.writeChanges(); err != nil {
+		return err
 	}
 	if err := t.countEnvs(); err != nil {
 		return err
