@@ -38,7 +38,7 @@ type size struct {
 	bulk      int // jobs of a bulk addition
 	idleSecs  int
 	sleepers  int // jobs running at once
-	million   int // jobs on record, 0 = not measured
+	records   int // jobs on record, 0 = not measured
 }
 
 var (
@@ -50,7 +50,7 @@ func main() {
 	bin := flag.String("bin", "bin", "folder of queuemgr and queuemgr-runner")
 	quick := flag.Bool("quick", false, "one short round: an orientation, no verdict")
 	rounds := flag.Int("rounds", 0, "rounds instead of the usual number")
-	million := flag.Bool("million", false, "also measure with 1,000,000 jobs on record (minutes, about 1 GB of disk)")
+	records := flag.Int("records", 0, "also measure with so many jobs on record; the budgets are for 1000000 (minutes, about 2 GB of disk)")
 	only := flag.String("only", "", "comma list of measurements: "+measurementNames())
 	write := flag.String("write", "", "put the table into this file, between its markers (BENCHMARKS.md)")
 	flag.Parse()
@@ -64,9 +64,7 @@ func main() {
 	if *rounds > 0 {
 		s.rounds = *rounds
 	}
-	if *million {
-		s.million = 1_000_000
-	}
+	s.records = *records
 	if err := run(ctx, *bin, s, *only, *write); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
