@@ -56,7 +56,7 @@ func (s *subscription) run(ctx context.Context, yield func(job.Change, error) bo
 		switch {
 		case ctx.Err() != nil || errors.Is(err, errStopped):
 			return
-		case err != nil && (!gone(err) || !s.known):
+		case !gone(err) || !s.known:
 			yield(job.Change{}, err)
 			return
 		}
@@ -69,8 +69,8 @@ func (s *subscription) run(ctx context.Context, yield func(job.Change, error) bo
 	}
 }
 
-// connect reads one connection to its end. Its error is nil or Unavailable where the daemon went
-// away.
+// connect reads one connection to its end, and returns why it ended: Unavailable where the daemon
+// went away.
 func (s *subscription) connect(ctx context.Context, yield func(job.Change, error) bool) error {
 	q := url.Values{"after": {strconv.FormatUint(s.last, 10)}}
 	if s.o.Queue != "" {
@@ -95,7 +95,7 @@ func (s *subscription) connect(ctx context.Context, yield func(job.Change, error
 	for {
 		ev, err := in.next()
 		if err != nil {
-			return nil // the connection is lost
+			return &job.Error{Code: job.Unavailable, Message: "the stream of events broke off", Err: err}
 		}
 		if ev.name == "resync" {
 			return gap(ev.data)

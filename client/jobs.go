@@ -37,7 +37,7 @@ func (c *Client) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		out.CloseWithError(writeBatch(out, &b)) // returns nil always; the reader gets the error
+		_ = out.CloseWithError(writeBatch(out, &b)) // nil always; the reader gets the error
 	}()
 	defer func() {
 		_ = in.Close() // ends the writer where the daemon has answered before it read all

@@ -94,10 +94,7 @@ func (l *logReader) Read(p []byte) (int, error) {
 		l.o.Offset += int64(n)
 		if n > 0 {
 			l.pause.reset()
-			if err == nil || !errors.Is(err, io.EOF) {
-				err = nil // the next read meets it again
-			}
-			return n, err
+			return n, nil // the next read meets an error again
 		}
 		switch {
 		case err == nil || errors.Is(err, io.EOF):
