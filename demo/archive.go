@@ -30,7 +30,7 @@ const atOnce = 3
 
 // sceneArchive starts a daemon and gives it a job for each folder of the Go toolchain's source.
 func sceneArchive(ctx context.Context, s *story) error {
-	if _, err := s.must(ctx, "daemon", "start", "--daemon"); err != nil {
+	if err := s.show(ctx, "daemon", "start", "--daemon"); err != nil {
 		return err
 	}
 	if _, err := s.must(ctx, "queue", "add", "archive", "--concurrency", strconv.Itoa(atOnce)); err != nil {
@@ -75,6 +75,10 @@ func (s *story) writeArchiveJobs() (string, error) {
 	if s.folders, err = foldersBySize(s.source); err != nil {
 		return "", err
 	}
+	pack, err := s.script("pack", archiveScript)
+	if err != nil {
+		return "", err
+	}
 	path := filepath.Join(s.dir, "archive.jsonl")
 	f, err := os.Create(path)
 	if err != nil {
@@ -85,7 +89,7 @@ func (s *story) writeArchiveJobs() (string, error) {
 	for i, folder := range s.folders {
 		priority := len(s.folders) - i
 		if err := enc.Encode(job.Spec{
-			Command: []string{"/bin/sh", "-c", archiveScript, "sh", folder}, Queue: "archive", Name: folder, Tags: []string{"archive"},
+			Command: []string{pack, folder}, Queue: "archive", Name: folder, Tags: []string{"archive"},
 			Priority: &priority, Cwd: s.dir,
 			Env: map[string]string{"OUT": s.archives, "SRC": s.source, "COMPRESS": strings.Join(s.compress, " ")},
 		}); err != nil {

@@ -28,12 +28,16 @@ type ledger struct {
 
 // sceneClients kills the daemon while clients add, and holds what they were told against what is.
 func sceneClients(ctx context.Context, s *story) error {
+	program, err := s.script("effect", effectScript)
+	if err != nil {
+		return err
+	}
 	adding, stopAdding := context.WithCancel(ctx)
 	defer stopAdding()
 	l := &ledger{codes: map[int64]int{}}
 	var wg sync.WaitGroup
 	for i := range clients {
-		wg.Go(func() { l.addUntilDone(adding, s, i) })
+		wg.Go(func() { l.addUntilDone(adding, s, program, i) })
 	}
 	defer wg.Wait()
 	if err := l.reach(ctx, 100); err != nil {
@@ -54,7 +58,7 @@ func sceneClients(ctx context.Context, s *story) error {
 	}); err != nil {
 		return err
 	}
-	if _, err := s.must(ctx, "daemon", "start", "--daemon"); err != nil {
+	if err := s.show(ctx, "daemon", "start", "--daemon"); err != nil {
 		return err
 	}
 	if err := l.reach(ctx, len(l.snapshot())+100); err != nil {
@@ -65,12 +69,12 @@ func sceneClients(ctx context.Context, s *story) error {
 	return l.check(ctx, s)
 }
 
-func (l *ledger) addUntilDone(ctx context.Context, s *story, client int) {
+func (l *ledger) addUntilDone(ctx context.Context, s *story, program string, client int) {
 	for i := client; ctx.Err() == nil; i++ {
 		want := i % 5
 		// Not cancelled midway: an addition whose answer is not read would be unknown to the ledger.
 		r, err := s.service.Run(context.WithoutCancel(ctx), "job", "add", "-q", "--tag", "effect", "--",
-			"sh", "-c", effectScript, "sh", s.effects, strconv.Itoa(want))
+			program, s.effects, strconv.Itoa(want))
 		id, parseErr := strconv.ParseInt(strings.TrimSpace(r.Stdout), 10, 64)
 		l.mu.Lock()
 		if err == nil && r.Code == 0 && parseErr == nil {

@@ -61,6 +61,21 @@ func (s *story) must(ctx context.Context, args ...string) (string, error) {
 	return s.service.Must(ctx, args...)
 }
 
+// show runs a command as must does and shows what it printed.
+func (s *story) show(ctx context.Context, args ...string) error {
+	out, err := s.must(ctx, args...)
+	for line := range strings.Lines(out) {
+		fmt.Printf("   %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	return err
+}
+
+// script writes an executable shell script of the demo's and returns its path.
+func (s *story) script(name, text string) (string, error) {
+	path := filepath.Join(s.dir, name)
+	return path, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700)
+}
+
 // shown quotes arguments as a shell wants them.
 func shown(args []string) string {
 	var words []string

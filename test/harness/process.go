@@ -16,6 +16,7 @@ import (
 // Process is a living process as /proc shows it.
 type Process struct {
 	PID     int
+	Session int    // its session's number; 0 when it ended meanwhile
 	Command string // its command line
 }
 
@@ -37,7 +38,11 @@ func ProcessesWith(entry string) ([]Process, error) {
 		}
 		for _, e := range bytes.Split(env, []byte{0}) {
 			if string(e) == entry {
-				found = append(found, Process{PID: pid, Command: commandLine(pid)})
+				session, err := unix.Getsid(pid)
+				if err != nil {
+					session = 0
+				}
+				found = append(found, Process{PID: pid, Session: session, Command: commandLine(pid)})
 				return
 			}
 		}
@@ -136,7 +141,7 @@ func waitPidfd(ctx context.Context, fd, pid int) error {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("process %s did not end: %w", Process{pid, commandLine(pid)}, err)
+			return fmt.Errorf("process %s did not end: %w", Process{PID: pid, Command: commandLine(pid)}, err)
 		}
 		// poll(2) knows no context: it wakes now and then to look at it.
 		n, err := unix.Poll(fds, int((100 * time.Millisecond).Milliseconds()))
