@@ -90,8 +90,8 @@ func read(f *os.File, size int64, o *Options) (opened *file, why string, err err
 	if err != nil {
 		return nil, "", err
 	}
-	var h header
-	if json.Unmarshal(first, &h) != nil || h.Kind != snapshotKind {
+	h, ok := parseHeader(first)
+	if !ok {
 		return nil, "it was not written by this program", nil
 	}
 	if h.RegistryID != o.Store.RegistryID() {
@@ -105,12 +105,12 @@ func read(f *os.File, size int64, o *Options) (opened *file, why string, err err
 	if err != nil {
 		return nil, "", err
 	}
-	c, err := job.ParseChange(last)
-	if err != nil || c.Seq < h.Seq {
+	seq, ok := parseSeq(last)
+	if !ok || seq < h.Seq {
 		return nil, "its last line is damaged", nil
 	}
-	if c.Seq > o.Store.Seq() {
-		return nil, fmt.Sprintf("it goes up to change %d, the registry to %d", c.Seq, o.Store.Seq()), nil
+	if seq > o.Store.Seq() {
+		return nil, fmt.Sprintf("it goes up to change %d, the registry to %d", seq, o.Store.Seq()), nil
 	}
 	if whole < size {
 		if err := f.Truncate(whole); err != nil {
@@ -118,7 +118,17 @@ func read(f *os.File, size int64, o *Options) (opened *file, why string, err err
 		}
 		o.Log.Warn("a torn last line of registry.jsonl was cut off and is written again", "file", o.Path, "bytes", size-whole)
 	}
-	return &file{f: f, size: whole, limit: max(o.MaxBytes, 2*h.Bytes), seq: c.Seq}, "", nil
+	return &file{f: f, size: whole, limit: max(o.MaxBytes, 2*h.Bytes), seq: seq}, "", nil
+}
+
+func parseHeader(line []byte) (h header, ok bool) {
+	err := json.Unmarshal(line, &h)
+	return h, err == nil && h.Kind == snapshotKind
+}
+
+func parseSeq(line []byte) (seq uint64, ok bool) {
+	c, err := job.ParseChange(line)
+	return c.Seq, err == nil
 }
 
 // wholeLines returns how many of the first size bytes are whole lines.

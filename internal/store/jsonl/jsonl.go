@@ -218,7 +218,7 @@ func (w *Writer) rotate(ctx context.Context) error {
 		return err
 	}
 	w.use(f)
-	return nil
+	return w.Sync()
 }
 
 // use replaces the file.
