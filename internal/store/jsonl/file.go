@@ -184,13 +184,10 @@ func putAside(path string) (string, error) {
 	}
 }
 
-// wholeHistory is up to how many changes a first file holds all of them instead of a snapshot.
-const wholeHistory = 10_000
-
 // startFile begins a new file with a snapshot of the registry and moves it into place when it is
-// whole; the one before becomes Path.1. The first file of a young registry begins before its first
-// change: the snapshot is empty and every change follows.
-func startFile(ctx context.Context, o *Options, first bool) (_ *file, err error) {
+// whole; the one before becomes Path.1. The changes after seq are to follow; where these are all
+// there ever were, the snapshot is empty.
+func startFile(ctx context.Context, o *Options, seq uint64) (_ *file, err error) {
 	made := o.Path + ".new"
 	f, err := os.OpenFile(made, os.O_CREATE|os.O_TRUNC|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -204,9 +201,7 @@ func startFile(ctx context.Context, o *Options, first bool) (_ *file, err error)
 			}
 		}
 	}()
-	seq := o.Store.Seq()
-	if _, gone := o.Store.Changes(ctx, 0, 1); first && seq <= wholeHistory && gone == nil {
-		seq = 0
+	if seq == 0 {
 		err = writeHeader(f, o.Store, seq, o.Now())
 	} else {
 		err = writeSnapshot(ctx, o.Store, f, seq, o.Now())
@@ -233,6 +228,24 @@ func startFile(ctx context.Context, o *Options, first bool) (_ *file, err error)
 	return &file{f: f, size: info.Size(), limit: max(o.MaxBytes, 2*info.Size()), seq: seq}, nil
 }
 
+// rotatedSeq returns the last change of the file that was rotated last, where it is the registry's.
+func rotatedSeq(o *Options) (seq uint64, ok bool) {
+	f, err := os.Open(o.Path + ".1")
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, false
+	}
+	rotated, why, err := read(f, info.Size(), o)
+	if err != nil || why != "" {
+		return 0, false
+	}
+	return rotated.seq, true
+}
+
 // shift renames Path to Path.1, Path.1 to Path.2 and so on; the last one is overwritten.
 func shift(path string, keep int) error {
 	name := func(n int) string {
@@ -240,6 +253,9 @@ func shift(path string, keep int) error {
 			return path
 		}
 		return fmt.Sprintf("%s.%d", path, n)
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	for n := keep - 1; n >= 0; n-- {
 		if err := os.Rename(name(n), name(n+1)); err != nil && !errors.Is(err, fs.ErrNotExist) {

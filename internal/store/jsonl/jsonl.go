@@ -162,14 +162,14 @@ func (w *Writer) catchUp(ctx context.Context) error {
 		n, err := w.append(ctx)
 		if job.CodeOf(err) == job.Exhausted {
 			// Changes that are gone can't be written any more: begin again from what there is.
-			err = w.rotate(ctx)
+			err = w.rotate(ctx, w.o.Store.Seq())
 			n = batch
 		}
 		if err != nil || n == 0 {
 			return err
 		}
 		if w.file.size > w.file.limit {
-			if err := w.rotate(ctx); err != nil {
+			if err := w.rotate(ctx, w.file.seq); err != nil {
 				return err
 			}
 		}
@@ -186,12 +186,26 @@ func (w *Writer) ready(ctx context.Context) error {
 		return err
 	}
 	if f == nil {
-		if f, err = startFile(ctx, &w.o, true); err != nil {
-			return err
-		}
+		return w.begin(ctx)
 	}
 	w.use(f)
 	return nil
+}
+
+// wholeHistory is up to how many changes a first file holds all of them and no snapshot.
+const wholeHistory = 10_000
+
+// begin starts a file where there is none: behind the one that was rotated last, when a crash came
+// before the new one was in place; before the first change of a young registry; or else here.
+func (w *Writer) begin(ctx context.Context) error {
+	if seq, ok := rotatedSeq(&w.o); ok {
+		return w.rotate(ctx, seq)
+	}
+	seq := w.o.Store.Seq()
+	if _, err := w.o.Store.Changes(ctx, 0, 1); err == nil && seq <= wholeHistory {
+		seq = 0
+	}
+	return w.rotate(ctx, seq)
 }
 
 // append writes the next changes and returns how many.
@@ -211,9 +225,9 @@ func (w *Writer) append(ctx context.Context) (int, error) {
 	return len(changes), nil
 }
 
-// rotate goes on in a new file that begins with a snapshot.
-func (w *Writer) rotate(ctx context.Context) error {
-	f, err := startFile(ctx, &w.o, false)
+// rotate begins a new file with a snapshot, behind which the changes after seq follow.
+func (w *Writer) rotate(ctx context.Context, seq uint64) error {
+	f, err := startFile(ctx, &w.o, seq)
 	if err != nil {
 		return err
 	}

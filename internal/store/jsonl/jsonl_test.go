@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +223,28 @@ func TestRotates(t *testing.T) {
 		if j, err := rebuilt.Job(t.Context(), id); err != nil || j.State != job.Completed {
 			t.Errorf("job %d: %v %v", id, j, err)
 		}
+	}
+}
+
+func TestCrashBetweenTheRenamesOfARotation(t *testing.T) {
+	s := openStore(t)
+	path := filepath.Join(t.TempDir(), "registry.jsonl")
+	writeAll(t, Options{Path: path, Store: s})
+	add(t, s)
+	writeAll(t, Options{Path: path, Store: s})
+	for range 3 {
+		add(t, s)
+	}
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, Options{Path: path, Store: s})
+	all := append(seqs(t, path+".1"), seqs(t, path)...)
+	if want := []uint64{1, 2, 3, 4, 5}; !slices.Equal(all, want) {
+		t.Errorf("the changes are %v, want %v", all, want)
+	}
+	if _, err := os.Stat(path + ".2"); err == nil {
+		t.Error("the file before was rotated twice")
 	}
 }
 
