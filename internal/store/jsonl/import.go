@@ -45,7 +45,7 @@ func Import(ctx context.Context, r Registry, in io.Reader, o ImportOptions) (Sum
 		o.Now = time.Now
 	}
 	im := &importer{o: o, now: o.Now().UTC().Truncate(time.Microsecond), r: r,
-		jobs: map[int64]version{}, queues: map[string]version{}, legacy: map[string]legacyLine{}}
+		empty: r.NextID() == 1, jobs: map[int64]version{}, queues: map[string]version{}, legacy: map[string]legacyLine{}}
 	if err := im.read(in); err != nil {
 		return Summary{}, err
 	}
@@ -76,6 +76,7 @@ type importer struct {
 	now time.Time
 	r   Registry
 
+	empty      bool   // the registry never had a job: nothing can be in the way
 	registry   string // whose lines are read
 	generation int
 	nextID     int64
@@ -188,7 +189,6 @@ func (im *importer) planQueues(ctx context.Context) (map[string]bool, error) {
 	for _, q := range queues {
 		have[q.Name] = true
 	}
-	empty := im.r.NextID() == 1
 	for _, name := range slices.Sorted(maps.Keys(im.queues)) {
 		v := im.queues[name]
 		if v.change.Kind == job.QueueDeleted {
@@ -204,7 +204,7 @@ func (im *importer) planQueues(ctx context.Context) (map[string]bool, error) {
 		case i < 0:
 			im.newQueues, have[name] = append(im.newQueues, *q), true
 		case same(queues[i], *q):
-		case empty:
+		case im.empty:
 			im.setQueues = append(im.setQueues, *q)
 		default:
 			im.warn(v.line, "the queue %s exists with other settings, which stay", name)
@@ -238,15 +238,16 @@ func (im *importer) planJob(ctx context.Context, v version, queues map[string]bo
 		j.State, j.QueuedAt, j.Head = job.Held, time.Time{}, 0
 		j.WaitReason = "imported: held until it is started"
 	}
-	there, err := im.r.Job(ctx, j.ID)
+	there, err := im.onRecord(ctx, j.ID)
 	switch {
+	case there == nil && err == nil:
 	case err == nil && (same(store.NewRecord(there), store.NewRecord(j)) || same(store.NewRecord(there), store.NewRecord(&original))):
 		im.summary.Unchanged++
 		return nil
 	case err == nil:
 		return &job.Error{Code: job.Conflict, Message: fmt.Sprintf("line %d: job %d is on record with other content; nothing was imported", v.line, j.ID),
 			Hint: "import into an empty registry: move registry.db away first", Line: v.line, JobID: j.ID}
-	case job.CodeOf(err) != job.NotFound:
+	default:
 		return err
 	}
 	if !queues[j.Queue] && !j.State.Ended() {
@@ -260,9 +261,21 @@ func (im *importer) planJob(ctx context.Context, v version, queues map[string]bo
 	return im.take(ctx, j, v.line)
 }
 
+// onRecord returns the job of a number, nil for none.
+func (im *importer) onRecord(ctx context.Context, id int64) (*job.Job, error) {
+	if im.empty {
+		return nil, nil
+	}
+	j, err := im.r.Job(ctx, id)
+	if job.CodeOf(err) == job.NotFound {
+		return nil, nil
+	}
+	return j, err
+}
+
 // take plans a record; its key must not be another's on record. A deleted job holds no key.
 func (im *importer) take(ctx context.Context, j *job.Job, line int) error {
-	if j.Key != "" && j.State != job.Deleted {
+	if j.Key != "" && j.State != job.Deleted && !im.empty {
 		there, err := im.r.JobByKey(ctx, j.Key)
 		if err == nil {
 			return &job.Error{Code: job.Conflict, Message: fmt.Sprintf("line %d: the key %q belongs to job %d; nothing was imported", line, j.Key, there.ID),

@@ -70,6 +70,10 @@ func (op *importOp) check(t *tx) error {
 		if r.key != nil {
 			keys[r.key] = true
 		}
+		if r.id >= t.state.nextJob {
+			r.rev = 0
+			continue // no record has this number yet
+		}
 		old, rev, err := readVictim(t, r.id)
 		if err != nil {
 			return err
