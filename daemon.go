@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"strconv"
 	"time"
@@ -39,7 +38,6 @@ type daemon struct {
 	store *sqlite.Store
 
 	engine *engine.Engine
-	server *http.Server
 }
 
 // runDaemon serves c's home until ctx ends, which leaves jobs running, or Shutdown is asked for.
@@ -145,18 +143,14 @@ func (d *daemon) safelyWritten() uint64 {
 }
 
 func (d *daemon) serve(ctx context.Context, listener net.Listener, ready func()) error {
-	base, endRequests := context.WithCancel(context.Background())
-	defer endRequests()
-	d.server = &http.Server{
-		Handler:     httpapi.New(httpapi.Options{Service: d.engine, Version: Version(), Log: d.log}),
-		ConnContext: httpapi.ConnContext, BaseContext: func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
-	}
+	serving, stop := context.WithCancel(context.Background())
+	defer stop()
+	handler := httpapi.New(httpapi.Options{Service: d.engine, Version: Version(), Log: d.log})
 	served := make(chan error, 1)
-	go func() { served <- d.server.Serve(listener) }()
+	go func() { served <- handler.Serve(serving, listener, httpGrace) }()
 	if err := os.WriteFile(d.c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-		return errors.Join(fmt.Errorf("write the PID file: %w", err), d.server.Close(), <-served)
+		stop()
+		return errors.Join(fmt.Errorf("write the PID file: %w", err), <-served)
 	}
 	d.log.Info("daemon ready", "version", Version(), "pid", os.Getpid(), "home", d.c.Paths.Home)
 	ready()
@@ -165,19 +159,13 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener, ready func())
 	select {
 	case <-ctx.Done():
 		d.log.Info("asked to end: jobs go on running")
+		stop()
+		err = <-served
 	case <-d.engine.Done():
 		d.log.Info("shutdown complete")
+		stop()
+		err = <-served
 	case err = <-served:
-		served <- nil
-	}
-	endRequests()
-	stop, cancel := context.WithTimeout(context.Background(), httpGrace)
-	defer cancel()
-	if shutErr := d.server.Shutdown(stop); shutErr != nil {
-		err = errors.Join(err, d.server.Close())
-	}
-	if e := <-served; e != nil && !errors.Is(e, http.ErrServerClosed) {
-		err = errors.Join(err, e)
 	}
 	if e := os.Remove(d.c.PIDFile); e != nil && !errors.Is(e, os.ErrNotExist) {
 		err = errors.Join(err, e)

@@ -117,21 +117,7 @@ func (c *Client) JobByKey(ctx context.Context, key string) (*job.Job, error) {
 	if err := job.CheckKey(key); err != nil {
 		return nil, &job.Error{Code: job.NotFound, Field: "key", Message: "no job has the key " + strconv.Quote(key), Hint: "no job can have it", Err: err}
 	}
-	if key == "." || key == ".." { // steps in a path, even when they are escaped
-		page, err := c.ListJobs(ctx, job.Filter{Keys: []string{key}, States: job.States})
-		if err != nil || len(page.Jobs) == 1 {
-			return first(page.Jobs), err
-		}
-		return nil, &job.Error{Code: job.NotFound, Field: "key", Message: "no job has the key " + strconv.Quote(key)}
-	}
 	return c.job(ctx, "/api/jobs/"+url.PathEscape(key))
-}
-
-func first(jobs []*job.Job) *job.Job {
-	if len(jobs) == 0 {
-		return nil
-	}
-	return jobs[0]
 }
 
 func (c *Client) job(ctx context.Context, path string) (*job.Job, error) {

@@ -183,8 +183,8 @@ func CheckKey(key string) error {
 	if err := checkText("key", key, MaxName); err != nil {
 		return err
 	}
-	if key == "" || strings.ContainsAny(key, ", \t/") || key == "all" || key == "last" || isRange(key) {
-		return invalid("key", fmt.Sprintf("bad key %q", key), "a key has no comma, space or /, and is no number, range, all or last")
+	if key == "" || strings.ContainsAny(key, ", \t/") || key == "all" || key == "last" || key == "." || key == ".." || isRange(key) {
+		return invalid("key", fmt.Sprintf("bad key %q", key), "a key has no comma, space or /, and is no number, range, all, last, . or ..")
 	}
 	return nil
 }

@@ -307,7 +307,7 @@ func (e *Engine) Logs(ctx context.Context, id int64, o job.LogOptions) (io.ReadC
 		return joblog.Open(ctx, path, opts)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	opts.Done = e.attemptDone(ctx, id, attempt)
+	opts.Done = e.attemptDone(ctx, cancel, id, attempt)
 	log, err := joblog.Open(ctx, path, opts)
 	if err != nil {
 		cancel()
@@ -318,13 +318,13 @@ func (e *Engine) Logs(ctx context.Context, id int64, o job.LogOptions) (io.ReadC
 
 // following is a log that is followed; closing it ends the watch on the job.
 type following struct {
-	io.ReadCloser
+	joblog.Reader
 	cancel context.CancelFunc
 }
 
 func (f following) Close() error {
 	f.cancel()
-	return f.ReadCloser.Close()
+	return f.Reader.Close()
 }
 
 func logStream(j *job.Job, stream string) (string, error) {
@@ -341,16 +341,21 @@ func logStream(j *job.Job, stream string) (string, error) {
 	}
 }
 
-// attemptDone returns a channel that is closed when the attempt of a job has ended, or ctx has.
-func (e *Engine) attemptDone(ctx context.Context, id int64, attempt int) <-chan struct{} {
+// attemptDone returns a channel that is closed when the attempt of a job has ended. Where that can't
+// be found out any more, because the engine ends, it calls giveUp.
+func (e *Engine) attemptDone(ctx context.Context, giveUp context.CancelFunc, id int64, attempt int) <-chan struct{} {
 	done := make(chan struct{})
 	changed, stop := e.o.Hub.watch(id)
 	e.wg.Go(func() {
-		defer close(done)
 		defer stop()
 		for {
 			j, err := e.o.Store.Job(ctx, id)
-			if err != nil || j.Attempt > attempt || j.State.Ended() || j.Attempt == attempt && j.State == job.Queued {
+			if err != nil && job.CodeOf(err) != job.NotFound {
+				giveUp()
+				return
+			}
+			if err != nil || j.Attempt > attempt || j.State.Ended() || j.Attempt == attempt && j.State.Waiting() {
+				close(done)
 				return
 			}
 			select {
@@ -358,6 +363,7 @@ func (e *Engine) attemptDone(ctx context.Context, id int64, attempt int) <-chan 
 			case <-ctx.Done():
 				return
 			case <-e.done:
+				giveUp()
 				return
 			}
 		}

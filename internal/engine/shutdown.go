@@ -64,14 +64,16 @@ func (c *core) continueShutdown(t *tx) {
 	}
 }
 
-// endShutdown ends the runner when nothing is live, and the core when the runner has said bye.
+// endShutdown ends the runner when nothing is live, and the core when the runner has gone. While a
+// connection is being made it is waited for: a runner may just have been started.
 func (c *core) endShutdown() {
 	s := c.shutdown
 	switch {
 	case s == nil:
-	case s.over, len(c.live) == 0 && c.runner == nil:
+	case s.over, len(c.live) == 0 && c.runner == nil && (s.quitSent || c.runnerProblem.Load() != nil):
+		c.quit.Store(true)
 		c.finished = true
-	case len(c.live) == 0 && !s.quitSent:
+	case len(c.live) == 0 && c.runner != nil && !s.quitSent:
 		s.quitSent = true
 		c.quit.Store(true)
 		c.send(&wire.Message{Quit: &wire.Quit{}})
@@ -79,14 +81,13 @@ func (c *core) endShutdown() {
 	}
 }
 
-// bye is the runner's answer to Quit.
+// bye is the runner's answer to Quit. A runner that ends closes the connection as the last thing
+// it does, which ends the shutdown; one that stays does not.
 type bye struct{ running int }
 
 func (in bye) apply(c *core, _ *tx) {
-	if c.shutdown != nil && c.shutdown.quitSent {
-		if in.running > 0 {
-			c.o.Log.Warn("the runner stays: it has processes that the registry does not know", "running", in.running)
-		}
+	if c.shutdown != nil && in.running > 0 {
+		c.o.Log.Warn("the runner stays: it has processes that the registry does not know", "running", in.running)
 		c.shutdown.over = true
 	}
 }

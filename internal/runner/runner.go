@@ -254,17 +254,18 @@ func (r *Runner) close() error {
 	if r.listener != nil {
 		errs = append(errs, os.Remove(r.cfg.Socket), r.listener.Close())
 	}
-	r.closePeers((*peer).Close)
-	// A daemon that does not read any more must not keep us.
-	hurry := time.AfterFunc(lastWords, func() { r.closePeers((*peer).abort) })
-	r.conns.Wait()
-	hurry.Stop()
 	if r.sys != nil {
 		errs = append(errs, r.sys.close())
 	}
 	if r.journal != nil {
 		errs = append(errs, r.journal.Close())
 	}
+	// Last, so that a daemon that sees the connection end knows that no file is touched any more.
+	r.closePeers((*peer).Close)
+	// A daemon that does not read any more must not keep us.
+	hurry := time.AfterFunc(lastWords, func() { r.closePeers((*peer).abort) })
+	r.conns.Wait()
+	hurry.Stop()
 	if r.lock != nil {
 		errs = append(errs, r.lock.Close())
 	}
