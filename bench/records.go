@@ -36,15 +36,18 @@ func measureRecords(ctx context.Context, b *bench) error {
 		if err := listPages(ctx, b, s); err != nil {
 			return err
 		}
+		daemon, _, err := pids(ctx, s)
+		if err != nil {
+			return err
+		}
+		if err := settled(ctx, daemon); err != nil {
+			return err
+		}
 		full, err := addBy(ctx, s, 1, adds)
 		if err != nil {
 			return err
 		}
 		b.add(recordsAdd, float64(full)/float64(empty))
-		daemon, _, err := pids(ctx, s)
-		if err != nil {
-			return err
-		}
 		u, err := harness.ProcessUsage(daemon)
 		if err != nil {
 			return err
@@ -117,4 +120,23 @@ func listPages(ctx context.Context, b *bench, s *harness.Service) error {
 		b.addMillis(recordsPage, quantile(took, 0.5))
 	}
 	return nil
+}
+
+// settled returns when a process does nothing any more: after an import the daemon writes
+// registry.jsonl in the background.
+func settled(ctx context.Context, pid int) error {
+	const look, most = 500 * time.Millisecond, 5 * time.Millisecond
+	for last := time.Duration(-1); ; {
+		u, err := harness.ProcessUsage(pid)
+		if err != nil {
+			return err
+		}
+		if last >= 0 && u.CPU-last <= most {
+			return nil
+		}
+		last = u.CPU
+		if err := pause(ctx, look); err != nil {
+			return err
+		}
+	}
 }

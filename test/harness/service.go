@@ -132,7 +132,7 @@ func (s *Service) Cleanup(ctx context.Context) error {
 		return nil
 	}
 	if _, err := os.Stat(s.Socket()); err == nil {
-		if _, err := s.Run(ctx, "job", "stop", "all", "--force"); err != nil {
+		if _, err := s.Run(ctx, "job", "stop", "--force", "--state", "starting,running,paused,stopping"); err != nil {
 			return err
 		}
 		if _, err := s.Run(ctx, "daemon", "stop"); err != nil {
