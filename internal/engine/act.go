@@ -148,7 +148,7 @@ func (a *acting) run(c *core, t *tx) error {
 			a.stale = append(a.stale, j.ID)
 			continue
 		}
-		if err := checkAct(a.r, j); err != nil {
+		if err := checkAct(a.r, j, *c.queues.Load()); err != nil {
 			a.failed = append(a.failed, job.ActFailure{JobID: j.ID, Error: err})
 			continue
 		}
@@ -171,8 +171,8 @@ func (a *acting) run(c *core, t *tx) error {
 	return nil
 }
 
-// checkAct refuses an action that j's state does not allow.
-func checkAct(r job.ActRequest, j *job.Job) *job.Error {
+// checkAct refuses an action that j does not allow.
+func checkAct(r job.ActRequest, j *job.Job, queues map[string]job.Queue) *job.Error {
 	refuse := func(hint string) *job.Error {
 		return &job.Error{Code: job.WrongState, JobID: j.ID, Message: fmt.Sprintf("job %d is %s", j.ID, j.State), Hint: hint}
 	}
@@ -185,6 +185,16 @@ func checkAct(r job.ActRequest, j *job.Job) *job.Error {
 		return refuse("there is nothing left to stop")
 	case r.Action == job.ActHold && !j.State.Waiting():
 		return refuse("only a waiting job can be held")
+	case r.Action != job.ActStart:
+		return nil
+	case len(j.Command) == 0:
+		return &job.Error{Code: job.WrongState, JobID: j.ID, Message: fmt.Sprintf("job %d has no command to run", j.ID),
+			Hint: "it was imported from a record that holds none; add it anew"}
+	}
+	if _, ok := queues[j.Queue]; !ok {
+		err := noQueue(j.Queue, queues)
+		err.JobID = j.ID
+		return err
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func updateQueue(q *job.Queue, u job.QueueUpdate) error {
 // maxConcurrency is far above what one machine's process table holds.
 const maxConcurrency = 1_000_000
 
-func noQueue(name string, queues map[string]job.Queue) error {
+func noQueue(name string, queues map[string]job.Queue) *job.Error {
 	hint := "make it: queuemgr queue add " + name
 	if near := nearest(name, queues); near != "" {
 		hint = fmt.Sprintf("did you mean %q? Or %s", near, hint)

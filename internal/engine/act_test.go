@@ -1,0 +1,99 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/engine/enginetest"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+func asRoot() context.Context {
+	return job.WithCaller(context.Background(), job.Caller{Name: "root"})
+}
+
+// act does an action to one job and returns what was refused of it, nil for nothing.
+func act(t *testing.T, f *enginetest.Fixture, a job.Action, id int64) *job.Error {
+	t.Helper()
+	r, err := f.Act(asRoot(), job.ActRequest{Action: a, Filter: job.Filter{IDs: []job.Range{{From: id, To: id}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Failed) > 0 {
+		return r.Failed[0].Error
+	}
+	return nil
+}
+
+func TestStartOfAJobWhoseQueueIsGoneNamesTheQueue(t *testing.T) {
+	f := enginetest.Start(t, nil)
+	if _, err := f.AddQueue(asRoot(), "once", job.QueueUpdate{}); err != nil {
+		t.Fatal(err)
+	}
+	j, err := f.AddJob(asRoot(), job.Spec{Command: []string{"true"}, Queue: "once"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j, err = f.WaitJob(asRoot(), j.ID); err != nil || j.State != job.Completed {
+		t.Fatal(j, err)
+	}
+	if err := f.DeleteQueue(asRoot(), "once"); err != nil {
+		t.Fatal(err)
+	}
+	if e := act(t, f, job.ActStart, j.ID); e == nil || e.Code != job.NotFound || e.Field != "queue" {
+		t.Errorf("got %v, want NotFound of the queue", e)
+	}
+}
+
+func TestStartOfARecordWithoutCommandIsRefused(t *testing.T) {
+	f := enginetest.Start(t, nil)
+	legacy := &job.Job{ID: 7, Queue: job.DefaultQueue, Type: "legacy", State: job.Held, CreatedAt: time.Now().UTC()}
+	if err := f.Store.ImportJobs(asRoot(), []*job.Job{legacy}, time.Now().UTC()); err != nil {
+		t.Fatal(err)
+	}
+	if e := act(t, f, job.ActStart, 7); e == nil || e.Code != job.WrongState {
+		t.Errorf("got %v, want WrongState", e)
+	}
+}
+
+// TestJobsOutliveTheEngine stops in the middle of a job and finds its true end afterwards.
+func TestJobsOutliveTheEngine(t *testing.T) {
+	f := enginetest.Start(t, nil)
+	running, err := f.AddJob(asRoot(), job.Spec{Shell: "trap 'exit 5' USR1; echo ready; while :; do sleep 0.05; done", Cwd: f.Dir, StopSignal: "USR1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := f.Logs(asRoot(), running.ID, job.LogOptions{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Read(make([]byte, 6)); err != nil { // it has set its trap
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := f.Job(asRoot(), running.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Restart()
+	after, err := f.Job(asRoot(), running.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.State != job.Running || after.PID != before.PID || !after.StartedAt.Equal(before.StartedAt) {
+		t.Errorf("after the restart %+v, before %+v", after, before)
+	}
+	if e := act(t, f, job.ActStop, running.ID); e != nil {
+		t.Fatal(e)
+	}
+	end, err := f.WaitJob(asRoot(), running.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end.State != job.Stopped || end.Reason != job.ReasonUser || end.ExitCode == nil || *end.ExitCode != 5 {
+		t.Errorf("ended as %+v", end)
+	}
+}
