@@ -54,6 +54,8 @@ type Welcome struct {
 	Acked   uint64 `json:"acked"`   // Seq of the last event any daemon acknowledged
 	LastSeq uint64 `json:"last_seq"`
 	Runs    []Run  `json:"runs,omitempty"` // every run that is alive or whose exit is not acknowledged
+
+	Stopping bool `json:"stopping,omitempty"` // the runner is ending: it refuses every Start
 }
 
 // RunState says how far the runner got with a run.
@@ -73,6 +75,8 @@ type Run struct {
 	Fence uint64   `json:"fence"`
 	State RunState `json:"state"`
 	PID   int      `json:"pid,omitempty"`
+
+	Stopping bool `json:"stopping,omitempty"` // a Stop of it is on record
 }
 
 // Refused ends a conversation: the runner closes after it.
@@ -123,9 +127,11 @@ type Ack struct {
 // answers Bye with Running set and stays.
 type Quit struct{}
 
-// Bye answers Quit.
+// Bye answers Quit. Unasked, with Stopping set, it says that the runner was told to end by somebody
+// else: it stops its runs, refuses every Start and ends with the last run.
 type Bye struct {
-	Running int `json:"running"`
+	Running  int  `json:"running"`
+	Stopping bool `json:"stopping,omitempty"`
 }
 
 // Kind of an event.
@@ -147,6 +153,7 @@ const (
 	CauseTimeout Cause = "timeout" // after the time limit's stop signal was sent
 	CauseSpawn   Cause = "spawn"   // never ran: Error, Errno
 	CauseLost    Cause = "lost"    // its outcome cannot be known: Error
+	CauseRefused Cause = "refused" // never forked, and no fault of the job: Error; it may be started later
 )
 
 // Event is something that happened to a run. Seq grows by one with each event of a journal.
