@@ -103,8 +103,9 @@ func TestMaxQueueSize(t *testing.T) {
 func TestTypeLimits(t *testing.T) {
 	t.Parallel()
 	h := withSettings(t, "[type_limits]\ncommand = 2\n")
-	first, second := h.add("--", "echo", "1"), h.add("--", "echo", "2")
-	h.wait(first)
+	first := h.add("--", "echo", "1")
+	h.wait(first) // the one that ended first goes first
+	second := h.add("--", "echo", "2")
 	h.wait(second)
 	third := h.add("--hold", "--", "true")
 	h.refused(3, nil, "job", "status", fmt.Sprint(first))
