@@ -73,6 +73,9 @@ type Job struct {
 	Head int64 `json:"-"`
 	// Want is what was asked of a live job: "", WantStop, WantShutdown or WantDelete.
 	Want Want `json:"-"`
+	// WantForce and WantGrace say how: by KILL at once, or with another grace than Grace.
+	WantForce bool      `json:"-"`
+	WantGrace *Duration `json:"-"`
 }
 
 // Want is an end that was asked for while the job was live.

@@ -15,11 +15,14 @@ type Record struct {
 	GID  uint32   `json:"gid"`
 	Head int64    `json:"head,omitempty"`
 	Want job.Want `json:"want,omitempty"`
+
+	WantForce bool          `json:"want_force,omitempty"`
+	WantGrace *job.Duration `json:"want_grace,omitempty"`
 }
 
 // NewRecord returns the record of j, which it shares.
 func NewRecord(j *job.Job) Record {
-	return Record{Job: j, UID: j.UID, GID: j.GID, Head: j.Head, Want: j.Want}
+	return Record{Job: j, UID: j.UID, GID: j.GID, Head: j.Head, Want: j.Want, WantForce: j.WantForce, WantGrace: j.WantGrace}
 }
 
 // ParseRecord reads a job from the JSON of its record, or of a change of it.
@@ -28,6 +31,7 @@ func ParseRecord(text []byte) (*job.Job, error) {
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, err
 	}
-	r.Job.UID, r.Job.GID, r.Job.Head, r.Job.Want = r.UID, r.GID, r.Head, r.Want
+	r.Job.UID, r.Job.GID, r.Job.Head = r.UID, r.GID, r.Head
+	r.Job.Want, r.Job.WantForce, r.Job.WantGrace = r.Want, r.WantForce, r.WantGrace
 	return r.Job, nil
 }
