@@ -45,6 +45,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// AtLine returns err with the line that it is about, where it is an *Error.
+func AtLine(err error, line int) error {
+	e := (*Error)(nil)
+	if !errors.As(err, &e) {
+		return err
+	}
+	at := *e
+	at.Line = line
+	return &at
+}
+
 // CodeOf returns the code of err: Internal for one that is no Error, "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {

@@ -2,6 +2,7 @@ package job
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,7 +18,7 @@ type Range struct {
 type Filter struct {
 	IDs    []Range  `json:"ids,omitempty"`
 	Keys   []string `json:"keys,omitempty"` // with IDs: in either
-	Last   bool     `json:"last,omitempty"` // the newest job of those selected otherwise
+	Last   bool     `json:"last,omitempty"` // in either, or the newest job that the rest selects
 	States []State  `json:"states,omitempty"`
 	Queues []string `json:"queues,omitempty"`
 	Types  []string `json:"types,omitempty"`
@@ -69,13 +70,16 @@ func (f *Filter) ShowsDeleted() bool {
 
 // ParseSelector adds the selector words to f: "7", "3,5-8", "last", "all", or a job's key.
 func ParseSelector(f *Filter, words ...string) error {
+	parts := 0
+	all := false
 	for _, word := range words {
 		for _, part := range strings.Split(word, ",") {
+			parts++
 			switch {
 			case part == "":
 				return selectorError(word)
 			case part == "all":
-				// Everything: adds no condition.
+				all = true // adds no condition
 			case part == "last":
 				f.Last = true
 			case isRange(part):
@@ -90,6 +94,36 @@ func ParseSelector(f *Filter, words ...string) error {
 				}
 				f.Keys = append(f.Keys, part)
 			}
+		}
+	}
+	if all && parts > 1 {
+		return invalid("selector", fmt.Sprintf("all is given beside others: %s", strings.Join(words, " ")), "give all alone, or only the others")
+	}
+	return nil
+}
+
+// ParseID reads a job's number: digits without a sign, as a key never is.
+func ParseID(s string) (id int64, ok bool) {
+	if !digits(s) {
+		return 0, false
+	}
+	id, err := strconv.ParseInt(s, 10, 64)
+	return id, err == nil
+}
+
+// Check refuses an empty value in a list. It would select nothing or, where it is taken for a list
+// that is not given, everything: a variable that is not set must do neither. Errors: Invalid, with
+// the list's name in JSON as Field.
+func (f *Filter) Check() error {
+	for _, list := range []struct {
+		field string
+		empty bool
+	}{
+		{"keys", slices.Contains(f.Keys, "")}, {"states", slices.Contains(f.States, "")}, {"queues", slices.Contains(f.Queues, "")},
+		{"types", slices.Contains(f.Types, "")}, {"tags", slices.Contains(f.Tags, "")},
+	} {
+		if list.empty {
+			return invalid(list.field, list.field+" holds an empty value", "give a value, or leave it out to select by something else")
 		}
 	}
 	return nil

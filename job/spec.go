@@ -39,13 +39,15 @@ type Batch struct {
 	Jobs     []Spec `json:"jobs"`
 }
 
-// Limits of a Spec; MaxArg is Linux's MAX_ARG_STRLEN.
+// Limits of a Spec and a Batch; MaxArg is Linux's MAX_ARG_STRLEN.
 const (
 	MaxArg      = 128<<10 - 1 // bytes of one argument or environment entry
 	MaxArgv     = 2 << 20     // bytes of all arguments and the environment together
+	MaxParams   = 1 << 20     // bytes of Params: the record is sent with each change of the job
 	MaxName     = 256         // bytes of a name, key, tag or queue name
 	MaxTags     = 64
 	MaxPriority = 1_000_000
+	MaxBatch    = 100_000 // jobs of a batch: all are in memory together
 )
 
 // Check returns an Invalid error that names the first field that is wrong.
@@ -57,6 +59,9 @@ func (s *Spec) Check() error {
 		return invalid("command", "no command is given", "give the program and its arguments after --")
 	case len(s.Command) > 0 && s.Command[0] == "":
 		return invalid("command[0]", "the program's name is empty", "give the program first")
+	}
+	if err := s.checkType(); err != nil {
+		return err
 	}
 	if err := s.checkSizes(); err != nil {
 		return err
@@ -110,6 +115,21 @@ func (s *Spec) Check() error {
 }
 
 // checkSizes refuses what execve(2) can never take, and what JSON cannot carry unchanged.
+// checkType refuses a type that is not run so: it would be counted and listed as what it is not.
+func (s *Spec) checkType() error {
+	is := TypeCommand
+	if s.Shell != "" {
+		is = TypeShell
+	}
+	switch s.Type {
+	case "", is:
+		return nil
+	case TypeCommand, TypeShell:
+		return invalid("type", fmt.Sprintf("the type is %q and a %s is given", s.Type, is), "leave the type out")
+	}
+	return invalid("type", fmt.Sprintf("unknown type %q", s.Type), fmt.Sprintf("the types are %s and %s; leave it out to have the right one", TypeCommand, TypeShell))
+}
+
 func (s *Spec) checkSizes() error {
 	total := 0
 	for i, a := range s.Command {
@@ -134,6 +154,12 @@ func (s *Spec) checkSizes() error {
 	if total > MaxArgv {
 		return invalid("command", fmt.Sprintf("the command line and environment are %d bytes", total),
 			fmt.Sprintf("Linux takes about %d; put long input into a file", MaxArgv))
+	}
+	switch {
+	case len(s.Params) > MaxParams:
+		return invalid("params", fmt.Sprintf("params are %d bytes long", len(s.Params)), fmt.Sprintf("at most %d; put more into a file that the job reads", MaxParams))
+	case len(s.Params) > 0 && !json.Valid(s.Params):
+		return invalid("params", "params are not JSON", "give one JSON value")
 	}
 	return checkExec("cwd", s.Cwd)
 }
@@ -183,8 +209,8 @@ func CheckKey(key string) error {
 	if err := checkText("key", key, MaxName); err != nil {
 		return err
 	}
-	if key == "" || strings.ContainsAny(key, ", \t/") || key == "all" || key == "last" || key == "." || key == ".." || isRange(key) {
-		return invalid("key", fmt.Sprintf("bad key %q", key), "a key has no comma, space or /, and is no number, range, all, last, . or ..")
+	if key == "" || strings.ContainsAny(key, ", \t/") || key == "all" || key == "last" || key == "." || key == ".." || isRange(strings.TrimLeft(key, "+-")) {
+		return invalid("key", fmt.Sprintf("bad key %q", key), "a key has no comma, space or /, and is no number, with or without a sign, no range, all, last, . or ..")
 	}
 	return nil
 }

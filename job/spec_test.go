@@ -26,10 +26,18 @@ func TestCheckNamesTheField(t *testing.T) {
 		"on_lost":     {Command: []string{"a"}, OnLost: "perhaps"},
 		"stop_signal": {Command: []string{"a"}, StopSignal: "SIGNOPE"},
 		"timeout":     {Command: []string{"a"}, Timeout: -1},
+		"type":        {Command: []string{"a"}, Type: "x\x1b[31mRED\nState: fake"},
+		"params":      {Command: []string{"a"}, Params: []byte(`"` + strings.Repeat("x", MaxParams) + `"`)},
 	} {
 		t.Run(field, func(t *testing.T) { wantInvalid(t, s, field) })
 	}
 	wantInvalid(t, Spec{Command: []string{"a"}, Priority: &low}, "priority")
+	wantInvalid(t, Spec{Command: []string{"a"}, Type: TypeShell}, "type")
+	wantInvalid(t, Spec{Shell: "a", Type: TypeCommand}, "type")
+	wantInvalid(t, Spec{Command: []string{"a"}, Params: []byte("{")}, "params")
+	for _, key := range []string{"+1", "-1", "--1", "+3-5"} {
+		wantInvalid(t, Spec{Command: []string{"a"}, Key: key}, "key")
+	}
 	wantInvalid(t, Spec{Command: []string{"a", strings.Repeat("x", MaxArg+1)}}, "command[1]")
 	many := []string{"a"}
 	for range 20 {
@@ -50,6 +58,8 @@ func TestCheckTakesWhatLinuxTakes(t *testing.T) {
 	for name, s := range map[string]Spec{
 		"empty argument": {Command: []string{"printf", ""}},
 		"longest":        {Command: []string{"echo", strings.Repeat("x", MaxArg)}},
+		"typed":          {Command: []string{"a"}, Type: TypeCommand, Params: []byte(`{"a":1}`), Key: "a-1"},
+		"typed shell":    {Shell: "a", Type: TypeShell, Key: "-a"},
 		"everything": {Shell: "a | b", Queue: "gpu-1", Key: "nightly", Name: "Nächtlich", Tags: []string{"a", "b"}, Cwd: "/tmp",
 			StopSignal: "SIGINT", OnLost: OnLostRequeue, Env: map[string]string{"A": "line\nline"}},
 	} {
@@ -71,7 +81,7 @@ func TestParseSelector(t *testing.T) {
 	if err := ParseSelector(&f, "all"); err != nil || !f.Empty() || f.Explicit() {
 		t.Errorf("all: %+v, %v", f, err)
 	}
-	for _, bad := range []string{"", "8-5", "0", "3,", "a b", "99999999999999999999"} {
+	for _, bad := range []string{"", "8-5", "0", "3,", "a b", "99999999999999999999", "+1", "2,all", "all,last", "all,all"} {
 		if err := ParseSelector(&Filter{}, bad); CodeOf(err) != Invalid {
 			t.Errorf("%q: got %v, want Invalid", bad, err)
 		}
@@ -96,5 +106,29 @@ func TestDuration(t *testing.T) {
 	}
 	if b, err := Duration(1500e6).MarshalJSON(); err != nil || string(b) != "1.5" {
 		t.Errorf("to JSON: %s, %v", b, err)
+	}
+}
+
+func TestParseID(t *testing.T) {
+	if id, ok := ParseID("42"); id != 42 || !ok {
+		t.Errorf("got %d, %v", id, ok)
+	}
+	for _, bad := range []string{"", "+1", "-1", "1_0", "0x1", " 1", "99999999999999999999"} {
+		if id, ok := ParseID(bad); ok {
+			t.Errorf("%q is taken for job %d", bad, id)
+		}
+	}
+}
+
+func TestFilterRefusesEmptyValues(t *testing.T) {
+	for field, f := range map[string]Filter{"keys": {Keys: []string{""}}, "states": {States: []State{""}}, "queues": {Queues: []string{"a", ""}},
+		"types": {Types: []string{""}}, "tags": {Tags: []string{""}}} {
+		var e *Error
+		if err := f.Check(); !errors.As(err, &e) || e.Code != Invalid || e.Field != field {
+			t.Errorf("%+v: got %v, want Invalid with field %s", f, err, field)
+		}
+	}
+	if err := (&Filter{Tags: []string{"a"}}).Check(); err != nil {
+		t.Error(err)
 	}
 }
