@@ -63,6 +63,7 @@ func (c *Core) welcome(h *wire.Hello) {
 	w := &wire.Welcome{
 		Proto: min(h.Proto, wire.Proto), Version: c.opts.Version, PID: os.Getpid(),
 		Journal: head.Journal, BootID: head.BootID, Acked: head.Acked, LastSeq: head.LastSeq,
+		Stopping: c.stopping,
 	}
 	for _, r := range c.orderedRuns() {
 		info := wire.Run{RunID: r.id(), JobID: r.Intent.JobID, Fence: r.Intent.Fence, State: r.state()}

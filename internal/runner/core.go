@@ -146,15 +146,20 @@ func (c *Core) HandleTime() {
 	}
 }
 
-// HandleShutdown stops every run gracefully; the core is finished once all have ended.
+// whyShutdown is Why of the runs that a runner stops because it was told to end.
+const whyShutdown = "shutdown"
+
+// HandleShutdown stops every run gracefully; the core is finished once all have ended. The daemon
+// is told, because what it starts from now on is refused.
 func (c *Core) HandleShutdown() {
 	if c.stopping {
 		return
 	}
 	c.stopping = true
+	c.staged.out = append(c.staged.out, &wire.Message{Bye: &wire.Bye{Running: c.alive, Stopping: true}})
 	for _, r := range c.orderedRuns() {
 		if r.Exited == nil {
-			c.stopRun(r, stopRequest{cause: wire.CauseStop, why: "shutdown"})
+			c.stopRun(r, stopRequest{cause: wire.CauseStop, why: whyShutdown, shutdown: true})
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package runner
 
 import (
+	"errors"
+	"syscall"
+
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
 
@@ -22,15 +25,27 @@ func (c *Core) handleStart(starts []wire.Start) {
 		case s.RunID == "":
 			c.notStarted(r, &SpawnError{Text: "a start without a run id"})
 		case c.stopping:
-			e := r.event(wire.Exited, c.sys.Now())
-			e.Cause, e.Why = wire.CauseStop, "shutdown"
-			e.Error = "the runner was shutting down; the job was not started"
-			c.ended(r, e)
+			c.refuseStart(r, refusedShutdown, nil)
 		default:
 			c.staged.intents = append(c.staged.intents, r)
 			c.staged.starts = append(c.staged.starts, s)
 		}
 	}
+}
+
+// refusedShutdown is the text of starts that a runner refuses because it was told to end.
+const refusedShutdown = "the runner is shutting down; the job was not started"
+
+// refuseStart ends a run that was certainly never forked, for a reason that is not the job's: it
+// may be started later. err is the cause, if there is an error.
+func (c *Core) refuseStart(r *run, text string, err error) {
+	e := r.event(wire.Exited, c.sys.Now())
+	e.Cause, e.Error = wire.CauseRefused, text
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		e.Errno = int(errno)
+	}
+	c.ended(r, e)
 }
 
 // resend puts what the daemon has not acknowledged of r into the next message again.

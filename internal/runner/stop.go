@@ -13,6 +13,7 @@ import (
 type stopping struct {
 	cause     wire.Cause
 	why       string
+	shutdown  bool // of the runner, not a wish of the daemon
 	grace     time.Duration
 	signalled bool // the tree was sent something
 	kill      bool // KILL from now on
@@ -34,10 +35,11 @@ type member struct {
 
 // stopRequest is a wish for the end of a run.
 type stopRequest struct {
-	cause wire.Cause
-	why   string
-	grace *time.Duration // nil = the run's own
-	force bool
+	cause    wire.Cause
+	why      string
+	grace    *time.Duration // nil = the run's own
+	force    bool
+	shutdown bool
 }
 
 const (
@@ -73,7 +75,7 @@ func (c *Core) stopRun(r *run, req stopRequest) {
 		return
 	}
 	r.stop = &stopping{
-		cause: req.cause, why: req.why, grace: grace, kill: req.force,
+		cause: req.cause, why: req.why, shutdown: req.shutdown, grace: grace, kill: req.force,
 		members: map[int]*member{}, known: map[int]uint64{},
 	}
 	c.timers.clear(&r.timeoutAt)
@@ -93,8 +95,6 @@ func (c *Core) stopRun(r *run, req stopRequest) {
 
 // cancel ends a run that was never forked.
 func (c *Core) cancel(r *run) {
-	e := r.event(wire.Exited, c.sys.Now())
-	e.Cause, e.Why, e.Error = r.stop.cause, r.stop.why, "stopped before it was started"
 	r.start = nil
 	for i, s := range c.staged.starts {
 		if s.RunID == r.id() {
@@ -103,6 +103,12 @@ func (c *Core) cancel(r *run) {
 			break
 		}
 	}
+	if r.stop.shutdown {
+		c.refuseStart(r, refusedShutdown, nil)
+		return
+	}
+	e := r.event(wire.Exited, c.sys.Now())
+	e.Cause, e.Why, e.Error = r.stop.cause, r.stop.why, "stopped before it was started"
 	c.ended(r, e)
 }
 

@@ -1,0 +1,52 @@
+package runner
+
+import (
+	"testing"
+
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+)
+
+func TestShutdownRefusesWhatWasNeverForked(t *testing.T) {
+	c := newCoreTest(t)
+	c.tell(starts("runs", "waits", "flies"))
+	c.spawn(10)
+	c.spawn(0) // no descriptor: it waits for one
+	c.HandleMessage(c.peer, starts("staged"))
+	c.HandleShutdown()
+	c.Flush()
+	c.HandleShutdown() // once is enough
+	c.Flush()
+	byes := 0
+	for _, m := range c.peer.msgs {
+		if m.Bye != nil {
+			byes++
+			if !m.Bye.Stopping || m.Bye.Running != 4 {
+				t.Errorf("bye %+v", m.Bye)
+			}
+		}
+	}
+	if byes != 1 {
+		t.Errorf("said bye %d times", byes)
+	}
+	c.tell(starts("late"))
+	c.spawn(0) // "flies" finds no descriptor
+	if got, want := c.ends(), "waits refused code=- signal=0, staged refused code=- signal=0, "+
+		"late refused code=- signal=0, flies refused code=- signal=0"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if len(c.sys.spawned) != 0 {
+		t.Errorf("forked %v", c.sys.spawned)
+	}
+	again := &recorder{}
+	c.HandleHello(again, &wire.Hello{Proto: 1, Registry: "r", Epoch: 2})
+	c.Flush()
+	if w := again.msgs[0].Welcome; w == nil || !w.Stopping {
+		t.Errorf("welcome %+v", w)
+	}
+	c.scan(Snapshot{{PID: 10, Session: 10, Ticks: 1}})
+	c.end("runs", 3)
+	c.scan(nil)
+	if e := c.runs["runs"].Exited; e == nil || e.Cause != wire.CauseStop || e.Why != whyShutdown || !c.Finished() {
+		t.Errorf("got %+v, finished %v", e, c.Finished())
+	}
+}
