@@ -75,6 +75,7 @@ func listFilters(s *suite) {
 		{"key", job.Filter{Keys: []string{"ka"}}, []int64{a}},
 		{"number or key", job.Filter{IDs: []job.Range{{From: d, To: d}}, Keys: []string{"ka"}}, []int64{d, a}},
 		{"last", job.Filter{Last: true}, []int64{d}},
+		{"a number and last", job.Filter{IDs: []job.Range{{From: b, To: b}}, Last: true}, []int64{d, b}},
 		{"last of a queue", job.Filter{Last: true, Queues: []string{"q2"}}, []int64{b}},
 		{"state", job.Filter{States: []job.State{job.Completed}}, []int64{d}},
 		{"states", job.Filter{States: []job.State{job.Completed, job.Held}}, []int64{d, c, b, a}},

@@ -11,9 +11,9 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// maxLine is the longest line that is read, in bytes: a command line of 2 MiB may take six times
-// that as JSON.
-const maxLine = 32 << 20
+// maxLine is the longest line that is read, in bytes. The largest record is well below: job.MaxArgv and
+// job.MaxParams may take six times their size as JSON, 18 MiB together.
+const maxLine = 64 << 20
 
 // Read calls f for each change of a file, the snapshot at its beginning included. A torn last line
 // is passed over; torn says so. Another line that is no change is an error, job.Invalid with Line.

@@ -14,6 +14,11 @@ import (
 
 // ListJobs implements store.Jobs.
 func (s *Store) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
+	if f.Last && len(f.IDs)+len(f.Keys) > 0 {
+		if err := s.resolveLast(ctx, &f); err != nil {
+			return job.Page{}, err
+		}
+	}
 	limit, err := pageLimit(&f)
 	if err != nil {
 		return job.Page{}, err
@@ -43,6 +48,22 @@ func (s *Store) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
 		}
 	}
 	return page, nil
+}
+
+// resolveLast replaces Last, given beside numbers or keys, by the number of the newest job that the
+// rest of f selects.
+func (s *Store) resolveLast(ctx context.Context, f *job.Filter) error {
+	newest := *f
+	newest.IDs, newest.Keys, newest.Limit = nil, nil, 0
+	page, err := s.ListJobs(ctx, newest)
+	if err != nil {
+		return err
+	}
+	f.Last, f.IDs = false, slices.Clone(f.IDs)
+	for _, j := range page.Jobs {
+		f.IDs = append(f.IDs, job.Range{From: j.ID, To: j.ID})
+	}
+	return nil
 }
 
 func pageLimit(f *job.Filter) (int, error) {

@@ -40,6 +40,8 @@ func testList(t *testing.T, open func(*testing.T) store.Store) {
 		{"by number and state", job.Filter{IDs: []job.Range{{From: 1, To: 9}}, States: []job.State{job.Held}}, []int64{3}},
 		{"last", job.Filter{Last: true}, []int64{6}},
 		{"last of a queue", job.Filter{Last: true, Queues: []string{"night"}}, []int64{5}},
+		{"a number and last", job.Filter{IDs: []job.Range{{From: 2, To: 2}}, Last: true}, []int64{6, 2}},
+		{"a key and last of a queue", job.Filter{Keys: []string{"k5"}, Last: true, Queues: []string{"night"}}, []int64{5}},
 		{"last of none", job.Filter{Last: true, Queues: []string{"x"}}, nil},
 		{"states", job.Filter{States: []job.State{job.Completed, job.Held}}, []int64{6, 3}},
 		{"deleted", job.Filter{States: []job.State{job.Deleted}}, []int64{7}},
