@@ -25,8 +25,7 @@ type Core struct {
 	kids    map[int]*run
 	outbox  []*wire.Event // not acknowledged, in order of Seq
 
-	peer     Peer
-	peerProt int
+	peer Peer
 
 	staged  staged
 	waiting []*wire.Start // for a free descriptor

@@ -21,18 +21,31 @@ type staged struct {
 	reap    []*Process
 	release []*Process
 	out     []*wire.Message
-	closing []Peer
+	outSize int // of the events in the last of out, as by eventSize
 }
 
-// maxEvents is how many events go into one message.
-const maxEvents = 1024
+// How many events go into one message, and about how many bytes of them: far below wire.MaxMessage.
+const (
+	maxEvents    = 1024
+	maxEventSize = 4 << 20
+)
+
+// eventSize is at least the size of e in a message, in bytes: texts may need six for each byte.
+func eventSize(e *wire.Event) int {
+	const fixed = 512
+	return fixed + 6*(len(e.RunID)+len(e.Why)+len(e.Error))
+}
 
 // event adds e to the messages for the daemon.
 func (s *staged) event(e *wire.Event) {
-	if n := len(s.out); n > 0 && s.out[n-1].Events != nil && len(s.out[n-1].Events) < maxEvents {
+	size := eventSize(e)
+	n := len(s.out)
+	if n > 0 && s.out[n-1].Events != nil && len(s.out[n-1].Events) < maxEvents && s.outSize+size <= maxEventSize {
 		s.out[n-1].Events = append(s.out[n-1].Events, *e)
+		s.outSize += size
 		return
 	}
+	s.outSize = size
 	s.out = append(s.out, &wire.Message{Events: []wire.Event{*e}})
 }
 
@@ -79,9 +92,6 @@ func (c *Core) Flush() {
 		for _, m := range s.out {
 			c.peer.Send(m)
 		}
-	}
-	for _, p := range s.closing {
-		p.Close()
 	}
 	if c.scanWant && !c.scanning {
 		c.scanWant, c.scanning = false, true

@@ -86,13 +86,20 @@ func (p *peer) write() {
 // merge joins neighbouring messages of events: while one is sent, more gather.
 func merge(queue []*wire.Message) []*wire.Message {
 	var out []*wire.Message
+	last := 0 // size of the events in the last of out
 	for _, m := range queue {
+		size := 0
+		for i := range m.Events {
+			size += eventSize(&m.Events[i])
+		}
 		if n := len(out); n > 0 && m.Events != nil && out[n-1].Events != nil &&
-			len(out[n-1].Events)+len(m.Events) <= maxEvents {
+			len(out[n-1].Events)+len(m.Events) <= maxEvents && last+size <= maxEventSize {
 			out[n-1].Events = append(out[n-1].Events, m.Events...)
+			last += size
 			continue
 		}
 		out = append(out, m)
+		last = size
 	}
 	return out
 }

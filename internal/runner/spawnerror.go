@@ -13,12 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxText bounds the text of an error in bytes: a path may be as long as a message, but a journal
+// record that long would count as damage.
+const maxText = 8 << 10
+
 // defaultPath is searched when a job's environment has no PATH.
 const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
 func spawnError(errno syscall.Errno, format string, args ...any) *SpawnError {
 	busy := errno == unix.EMFILE || errno == unix.ENFILE
-	return &SpawnError{Errno: errno, Text: fmt.Sprintf(format, args...), Busy: busy}
+	text := fmt.Sprintf(format, args...)
+	if len(text) > maxText {
+		// The beginning names the program, the end the error.
+		text = strings.ToValidUTF8(text[:maxText/2], "") + " … " + strings.ToValidUTF8(text[len(text)-maxText/2:], "")
+	}
+	return &SpawnError{Errno: errno, Text: text, Busy: busy}
 }
 
 func logError(path string, err error) *SpawnError {
