@@ -35,14 +35,14 @@ type recordLine struct {
 }
 
 // Export writes a registry that may be in use: a snapshot, and the changes that came while it was
-// written, so that importing it gives the registry as it is when Export returns.
+// written, so that importing it gives the registry as it was when the last change was read.
 func Export(ctx context.Context, r Registry, w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
 	seq := r.Seq()
 	if err := writeSnapshot(ctx, r, out, seq, time.Now()); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
-	for end := r.Seq(); seq < end; {
+	for n := batch; n == batch; { // fewer are the last ones
 		changes, err := r.Changes(ctx, seq, batch)
 		if err != nil {
 			return fmt.Errorf("export: %w", err)
@@ -53,6 +53,7 @@ func Export(ctx context.Context, r Registry, w io.Writer) error {
 			}
 			seq = changes[i].Seq
 		}
+		n = len(changes)
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("export: %w", err)

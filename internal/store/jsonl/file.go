@@ -45,7 +45,8 @@ func (f *file) append(changes []job.Change) error {
 }
 
 // resume opens the file where it was left: a line that a crash has torn is cut off. It returns nil
-// when there is no file, or none of this registry: such a one is put aside and never deleted.
+// when there is no file, or none of this registry: such a one is put aside and never deleted. What
+// does not even look like JSON is somebody's other file: it is left alone, which is an error.
 func resume(ctx context.Context, o *Options) (*file, error) {
 	f, err := os.OpenFile(o.Path, os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -60,6 +61,14 @@ func resume(ctx context.Context, o *Options) (*file, error) {
 	}
 	if info.Size() == 0 {
 		return nil, errors.Join(f.Close(), os.Remove(o.Path))
+	}
+	var first [1]byte
+	if _, err := f.ReadAt(first[:], 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("read its beginning: %w", err), f.Close())
+	}
+	if first[0] != '{' {
+		return nil, errors.Join(errors.New("the file there is no journal of a registry and was left as it is; "+
+			"move it away or let registry_path name another file"), f.Close())
 	}
 	opened, why, err := read(f, info.Size(), o)
 	if err != nil {

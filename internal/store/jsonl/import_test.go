@@ -6,12 +6,14 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/queuemgr/queuemgr/internal/store"
+	"github.com/queuemgr/queuemgr/internal/store/sqlite"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -162,6 +164,51 @@ func TestRoundTrip(t *testing.T) {
 	}
 	if d := cmp.Diff(Summary{Unchanged: 3}, again); d != "" {
 		t.Errorf("imported into itself (-want +got):\n%s", d)
+	}
+}
+
+// meanwhile calls f at the first write, and is a buffer.
+type meanwhile struct {
+	bytes.Buffer
+	f func()
+}
+
+func (w *meanwhile) Write(p []byte) (int, error) {
+	if f := w.f; f != nil {
+		w.f = nil
+		f()
+	}
+	return w.Buffer.Write(p)
+}
+
+// A daemon writes on while another process exports.
+func TestExportOfARegistryInUse(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "registry.db")
+	s := openStoreAt(t, db, nil)
+	first := add(t, s, func(j *job.Job) { j.Key = "k" })
+	for range job.MaxLimit { // more than a page, so that some are read after the first write
+		add(t, s, func(j *job.Job) { j.Name = strings.Repeat("x", 100) })
+	}
+	reader, err := sqlite.Open(t.Context(), sqlite.Options{Path: db, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &meanwhile{f: func() {
+		update(t, s, first, job.Deleted)
+		if err := s.AddQueue(t.Context(), job.Queue{Name: "new"}, start); err != nil {
+			t.Fatal(err)
+		}
+		add(t, s, func(j *job.Job) { j.Key, j.Queue = "k", "new" })
+	}}
+	if err := errors.Join(Export(t.Context(), reader, out), reader.Close()); err != nil {
+		t.Fatal(err)
+	}
+	rebuilt := openStore(t)
+	if _, err := Import(t.Context(), rebuilt, bytes.NewReader(out.Bytes()), ImportOptions{Now: now}); err != nil {
+		t.Fatal(err)
+	}
+	if j, err := rebuilt.JobByKey(t.Context(), "k"); err != nil || j.ID != job.MaxLimit+2 || j.Queue != "new" {
+		t.Errorf("the key's job: %+v %v", j, err)
 	}
 }
 

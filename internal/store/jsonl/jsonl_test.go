@@ -281,7 +281,7 @@ func TestPutsAsideWhatIsNotItsOwn(t *testing.T) {
 	writeAll(t, Options{Path: path, Store: other})
 	add(t, other)
 	ahead := string(readFile(t, path)) // of s's own, with a change that s does not have
-	contents := []string{`{"job_id": 1, "status": 0}` + "\n", ahead, "garbage", strings.ReplaceAll(ahead, other.RegistryID(), s.RegistryID()) + "not JSON\n",
+	contents := []string{`{"job_id": 1, "status": 0}` + "\n", ahead, "{garbage", strings.ReplaceAll(ahead, other.RegistryID(), s.RegistryID()) + "not JSON\n",
 		strings.ReplaceAll(ahead, other.RegistryID(), s.RegistryID()) + `{"seq":99,"at":"2031-01-01T00:00:00Z","change":"added","id":1,"state":"held","queue":"default"}` + "\n"}
 	for i, content := range contents {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -297,6 +297,31 @@ func TestPutsAsideWhatIsNotItsOwn(t *testing.T) {
 		}
 		if !strings.Contains(string(readFile(t, path)), s.RegistryID()) {
 			t.Error("the new file is not the registry's")
+		}
+	}
+}
+
+func TestLeavesOtherFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	s := openStoreAt(t, filepath.Join(dir, "registry.db"), nil)
+	for name, content := range map[string]string{"text": "a diary\n", "zeros": "\x00\x00\n", "database": string(readFile(t, filepath.Join(dir, "registry.db")))} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w, err := New(Options{Path: path, Store: s, Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle(w.catchUp(t.Context()))
+		if p := w.Problem(); !strings.Contains(p, path) || !strings.Contains(p, "registry_path") {
+			t.Errorf("the problem is %q", p)
+		}
+		if got := string(readFile(t, path)); got != content {
+			t.Errorf("%s was changed", name)
+		}
+		if beside, err := filepath.Glob(path + ".*"); err != nil || len(beside) > 0 {
+			t.Errorf("left beside %s: %v %v", name, beside, err)
 		}
 	}
 }

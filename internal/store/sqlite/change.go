@@ -30,8 +30,17 @@ func newChange(seq uint64, at time.Time, kind job.ChangeKind, id int64, state jo
 	return job.Change{Seq: seq, At: at, Kind: kind, JobID: id, State: state, Queue: queue, JSON: b[:len(b):len(b)]}
 }
 
-// Seq implements store.Changes.
+// Seq implements store.Changes. Of a registry opened for reading only it is that of the opening.
 func (s *Store) Seq() uint64 { return s.ring.last() }
+
+// lastSeq is Seq as it is now, also beside another process that writes.
+func (s *Store) lastSeq(ctx context.Context) (seq int64, err error) {
+	if !s.o.ReadOnly {
+		return int64(s.Seq()), nil
+	}
+	err = s.reads.QueryRowContext(ctx, "SELECT last_seq FROM registry").Scan(&seq)
+	return seq, err
+}
 
 // Changes implements store.Changes. What is recent comes from memory.
 func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]job.Change, error) {
@@ -43,12 +52,17 @@ func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]job.Cha
 			return recent, nil
 		}
 	}
+	// Read before the changes: those that come in between are no gap.
+	last, err := s.lastSeq(ctx)
+	if err != nil {
+		return nil, s.explain(fmt.Errorf("read the last change's number: %w", err))
+	}
 	changes, err := s.readChanges(ctx, after, limit)
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("read the changes after %d: %w", after, err))
 	}
 	first := after + 1
-	if len(changes) == 0 && after < s.Seq() || len(changes) > 0 && changes[0].Seq != first {
+	if len(changes) == 0 && after < uint64(last) || len(changes) > 0 && changes[0].Seq != first {
 		return nil, &job.Error{Code: job.Exhausted, Message: fmt.Sprintf("the changes after %d are not kept any more", after),
 			Hint: "read the present state and begin again from its seq"}
 	}
