@@ -66,7 +66,8 @@ func (c *Core) welcome(h *wire.Hello) {
 		Stopping: c.stopping,
 	}
 	for _, r := range c.orderedRuns() {
-		info := wire.Run{RunID: r.id(), JobID: r.Intent.JobID, Fence: r.Intent.Fence, State: r.state()}
+		info := wire.Run{RunID: r.id(), JobID: r.Intent.JobID, Fence: r.Intent.Fence, State: r.state(),
+			Stopping: r.Stop != nil && r.Exited == nil}
 		if r.Started != nil {
 			info.PID = r.Started.PID
 		}

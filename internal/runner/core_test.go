@@ -36,6 +36,29 @@ func newCoreTest(t *testing.T) *coreTest {
 	return c
 }
 
+// restart lets the runner die and another one take over, before the daemon is there.
+func (c *coreTest) restart() {
+	c.t.Helper()
+	path := c.journal.path
+	if err := c.journal.f.Close(); err != nil {
+		c.t.Fatal(err)
+	}
+	*c.journal = *openJournal(c.t, path) // closed at the end of the test
+	core, err := NewCore(c.sys, c.journal, CoreOptions{Log: discard})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	core.Flush()
+	c.Core, c.peer = core, &recorder{}
+}
+
+// hello lets the daemon come back; it returns what it is told of the runs.
+func (c *coreTest) hello() []wire.Run {
+	c.HandleHello(c.peer, &wire.Hello{Proto: 1, Registry: "r", Epoch: 1})
+	c.Flush()
+	return c.peer.msgs[0].Welcome.Runs
+}
+
 func (c *coreTest) tell(m *wire.Message) {
 	c.HandleMessage(c.peer, m)
 	c.Flush()

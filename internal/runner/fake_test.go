@@ -18,6 +18,8 @@ type fake struct {
 	orphans []int
 	scans   int
 	snap    Snapshot
+	gone    map[int]bool // cannot be opened any more
+	blind   bool         // nothing can be watched
 }
 
 func newFake() *fake {
@@ -34,10 +36,15 @@ func (f *fake) Zombies() []int             { return f.orphans }
 func (f *fake) Reap(p *Process)            { f.reaped = append(f.reaped, p.PID) }
 func (f *fake) ScanNow() (Snapshot, error) { return f.snap, nil }
 
-func (f *fake) Watch(*Process, uint64) error { return nil }
+func (f *fake) Watch(*Process, uint64) error {
+	if f.blind {
+		return syscall.EMFILE
+	}
+	return nil
+}
 
 func (f *fake) Open(pid int, ticks uint64) (*Process, bool) {
-	return &Process{PID: pid, Ticks: ticks}, true
+	return &Process{PID: pid, Ticks: ticks}, !f.gone[pid]
 }
 
 func (f *fake) Ended(p *Process) (Exit, bool) {

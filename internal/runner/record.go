@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
@@ -50,11 +51,27 @@ type intent struct {
 	StopSignal int    `json:"stop_signal,omitempty"`
 }
 
-// stopped is on record before the first signal: the run is to be ended, by whatever runner.
+// stopped is on record before the first signal: the run is to be ended, by whatever runner. The
+// newest of a run counts: one more follows what hastens the stop, and the first signal.
 type stopped struct {
-	RunID string     `json:"run_id"`
-	Cause wire.Cause `json:"cause"`
-	Why   string     `json:"why,omitempty"`
+	RunID   string     `json:"run_id"`
+	Cause   wire.Cause `json:"cause"`
+	Why     string     `json:"why,omitempty"`
+	GraceMS *int64     `json:"grace_ms,omitempty"` // nil, of an older runner: the run's own
+	Force   bool       `json:"force,omitempty"`
+	// KillAt is the end of the grace. It is known once the first signal was sent: only then may an
+	// end that nobody saw be the stop's.
+	KillAt *time.Time `json:"kill_at,omitempty"`
+}
+
+func (s *stopped) signalled() bool { return s.KillAt != nil }
+
+func (s *stopped) grace() *time.Duration {
+	if s.GraceMS == nil {
+		return nil
+	}
+	d := time.Duration(*s.GraceMS) * time.Millisecond
+	return &d
 }
 
 // done says that every event up to Cursor was acknowledged.

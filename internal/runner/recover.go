@@ -109,17 +109,26 @@ func (c *Core) seek(r *run, snap Snapshot) {
 	c.goOnStopping(r)
 }
 
-// goOnStopping goes on with a stop of the runner before.
+// goOnStopping goes on with a stop of the runner before: what it left undone of signal, grace, KILL.
 func (c *Core) goOnStopping(r *run) {
-	if r.Stop != nil {
-		c.stopRun(r, stopRequest{cause: r.Stop.Cause, why: r.Stop.Why})
+	if r.Stop == nil {
+		return
 	}
+	c.stopRun(r, stopRequest{cause: r.Stop.Cause, why: r.Stop.Why, grace: r.Stop.grace(), force: r.Stop.Force})
+	r.stop.signalled = r.Stop.signalled() // once is enough
+	if !r.stop.signalled || r.stop.kill {
+		return
+	}
+	now := c.sys.Now()
+	// Wall clock, which may have been set meanwhile: never longer than the whole grace.
+	left := min(r.Stop.KillAt.Sub(now), r.stop.grace)
+	c.timers.set(&r.stop.killAt, now.Add(left), atKill, r)
 }
 
-// gone ends a run whose leader ended while no runner watched. Was it to be stopped, then it is, as
-// soon as the rest of its tree is gone, too.
+// gone ends a run whose leader ended while no runner watched. Was it sent a signal before, then it
+// was stopped, as soon as the rest of its tree is gone, too.
 func (c *Core) gone(r *run) {
-	if r.Stop == nil {
+	if r.Stop == nil || !r.Stop.signalled() {
 		c.lost(r, lostGone)
 		return
 	}
@@ -130,9 +139,13 @@ func (c *Core) gone(r *run) {
 	c.resumeStop(r)
 }
 
-// resumeStop goes on killing the tree of a run whose leader has ended.
+// resumeStop goes on ending the tree of a run whose leader has ended.
 func (c *Core) resumeStop(r *run) {
-	c.stopRun(r, stopRequest{cause: r.Status.Cause, why: r.Status.Why, force: true})
+	if r.Stop == nil { // that record was damaged: nothing is known of a grace
+		r.Stop = &stopped{RunID: r.id(), Cause: r.Status.Cause, Why: r.Status.Why, Force: true}
+		c.append(record{Stop: r.Stop})
+	}
+	c.goOnStopping(r)
 }
 
 func (c *Core) lost(r *run, text string) {

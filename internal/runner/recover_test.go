@@ -184,6 +184,13 @@ func TestRestartInTheMiddleOfAStop(t *testing.T) {
 	}
 	startRunner(t, h.config(t))
 	c := hello(t, h, wire.Hello{Registry: "r", Epoch: 2})
+	if runs := c.welcome.Runs; len(runs) != 1 || !runs[0].Stopping {
+		t.Errorf("welcome %+v", runs)
+	}
+	if len(carriers(t, "a")) == 0 {
+		t.Error("the child was not left its grace")
+	}
+	c.stop(wire.Stop{RunID: "a", Why: "later", Force: true})
 	if e := c.waitExited("a"); outcome(e) != "stop code=- signal=15" || e.Why != "user" {
 		t.Errorf("got %+v", e)
 	}

@@ -91,7 +91,7 @@ func (p *replayed) apply(r record) {
 			run.Started = r.Started
 		}
 	case r.Stop != nil:
-		if run := p.runs[r.Stop.RunID]; run != nil && run.Stop == nil {
+		if run := p.runs[r.Stop.RunID]; run != nil {
 			run.Stop = r.Stop
 		}
 	case r.Status != nil:

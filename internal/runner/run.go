@@ -38,6 +38,7 @@ func (r *run) signal() syscall.Signal {
 	return syscall.Signal(r.Intent.StopSignal)
 }
 
+// grace is what a stop leaves the run unless it says otherwise.
 func (r *run) grace() time.Duration { return time.Duration(r.Intent.GraceMS) * time.Millisecond }
 
 // event makes an event of r that happened at at; it has no Seq yet.

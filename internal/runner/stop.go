@@ -81,7 +81,8 @@ func (c *Core) stopRun(r *run, req stopRequest) {
 	c.timers.clear(&r.timeoutAt)
 	if r.Stop == nil {
 		// Written before the scan that the first signal waits for.
-		r.Stop = &stopped{RunID: r.id(), Cause: req.cause, Why: req.why}
+		ms := grace.Milliseconds()
+		r.Stop = &stopped{RunID: r.id(), Cause: req.cause, Why: req.why, GraceMS: &ms, Force: req.force}
 		c.append(record{Stop: r.Stop})
 	}
 	_, flying := c.flying[r.id()]
@@ -118,14 +119,30 @@ func (c *Core) hasten(r *run, grace time.Duration, force bool) {
 		return
 	}
 	if force {
+		r.Stop.Force = true
+		c.append(record{Stop: r.Stop})
 		c.killRun(r)
 		return
 	}
+	at := c.sys.Now().Add(grace)
+	switch {
+	case st.killAt != nil && at.Before(st.killAt.at):
+		c.graceUntil(r, at)
+	case st.killAt == nil && grace < st.grace:
+		ms := grace.Milliseconds()
+		r.Stop.GraceMS = &ms
+		c.append(record{Stop: r.Stop})
+	}
 	st.grace = min(st.grace, grace)
-	if st.killAt != nil {
-		if at := c.sys.Now().Add(grace); at.Before(st.killAt.at) {
-			c.timers.set(&st.killAt, at, atKill, r)
-		}
+}
+
+// graceUntil puts on record that the tree was signalled and when its grace ends.
+func (c *Core) graceUntil(r *run, at time.Time) {
+	wall := at.Round(0).UTC()
+	r.Stop.KillAt = &wall
+	c.append(record{Stop: r.Stop})
+	if !r.stop.kill {
+		c.timers.set(&r.stop.killAt, at, atKill, r)
 	}
 }
 
@@ -192,13 +209,14 @@ func (c *Core) stopStep(r *run, machine *index) {
 		c.signalTree(r, r.signal())
 		c.signalTree(r, syscall.SIGCONT) // a stopped process sees no signal
 	}
+	if first {
+		c.graceUntil(r, c.sys.Now().Add(st.grace))
+	}
 	if !leaderLives && len(st.members) == 0 {
 		c.treeGone(r, "")
 		return
 	}
 	switch {
-	case !st.kill && st.killAt == nil:
-		c.timers.set(&st.killAt, c.sys.Now().Add(st.grace), atKill, r)
 	case st.kill && fresh > 0 && st.scans < maxScans:
 		st.scans++
 		c.wantScan(r)
