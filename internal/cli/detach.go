@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/internal/runner/launch"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -44,7 +45,7 @@ func (a *app) startDetached(ctx context.Context, c *config.Config, o daemonOptio
 
 	cmd := exec.Command(program, daemonArgs(c, o)...)
 	cmd.Dir = "/"
-	cmd.Env = a.Environ
+	cmd.Env = launch.Environ(a.Environ)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{report} // descriptor 3
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

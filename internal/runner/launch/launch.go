@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +27,20 @@ type Starter struct {
 	Lock    string
 	LogFile string // its stderr is appended there
 	Log     *slog.Logger
+}
+
+// jobVariables say which job a process belongs to.
+var jobVariables = []string{
+	"QUEUEMGR_RUN_ID", "QUEUEMGR_JOB_ID", "QUEUEMGR_ATTEMPT", "QUEUEMGR_QUEUE", "QUEUEMGR_FENCE", "QUEUEMGR_DIR",
+}
+
+// Environ returns env without what would make a service that is started from inside a job a part of
+// that job: its stop would end the service, too.
+func Environ(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(jobVariables, name)
+	})
 }
 
 // readyWithin is how long a runner may take until it listens.
@@ -63,6 +78,7 @@ func (s *Starter) start(ctx context.Context) error {
 
 	cmd := exec.Command(s.Program, append(s.Args, "--socket", s.Socket, "--journal", s.Journal, "--lock", s.Lock)...)
 	cmd.Dir = "/"
+	cmd.Env = Environ(os.Environ())
 	cmd.Stdout, cmd.Stderr = stdout, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()

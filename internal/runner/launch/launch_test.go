@@ -1,0 +1,84 @@
+package launch
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/queuemgr/queuemgr/internal/runner/wire"
+)
+
+func TestEnviron(t *testing.T) {
+	env := []string{
+		"PATH=/bin", "QUEUEMGR_RUN_ID=r", "QUEUEMGR_JOB_ID=1", "QUEUEMGR_ATTEMPT=1", "QUEUEMGR_QUEUE=q", "QUEUEMGR_FENCE=3",
+		"QUEUEMGR_DIR=/d", "QUEUEMGR_HOME=/h", "QUEUEMGR_RUN_IDS=x", "QUEUEMGR_RUN_ID",
+	}
+	before := slices.Clone(env)
+	if diff := cmp.Diff([]string{"PATH=/bin", "QUEUEMGR_HOME=/h", "QUEUEMGR_RUN_IDS=x"}, Environ(env)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(before, env); diff != "" {
+		t.Errorf("the caller's environment changed: %s", diff)
+	}
+}
+
+// TestRunnerIsNoPartOfTheJob starts a real runner from an environment like a job's.
+func TestRunnerIsNoPartOfTheJob(t *testing.T) {
+	dir, err := os.MkdirTemp("", "ql") // short: a socket's path is limited
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // best effort: it is in the system's temporary directory
+	program := filepath.Join(dir, "runner")
+	build := exec.Command("go", "build", "-o", program, "../../../cmd/queuemgr-runner")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the runner: %v\n%s", err, out)
+	}
+	t.Setenv("QUEUEMGR_RUN_ID", "outer")
+	t.Setenv("QUEUEMGR_HOME", dir)
+	s := Starter{
+		Program: program, Socket: filepath.Join(dir, "s"), Journal: filepath.Join(dir, "j"), Lock: filepath.Join(dir, "l"),
+		LogFile: filepath.Join(dir, "log"), Log: slog.New(slog.DiscardHandler),
+	}
+	nc, err := s.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := wire.NewConn(nc)
+	if err := nc.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Send(&wire.Message{Hello: &wire.Hello{Proto: wire.Proto, Registry: "r", Epoch: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := conn.Receive()
+	if err != nil || m.Welcome == nil {
+		t.Fatalf("got %+v, %v", m, err)
+	}
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", m.Welcome.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(env, []byte("QUEUEMGR_RUN_ID=")) || !bytes.Contains(env, []byte("QUEUEMGR_HOME="+dir)) {
+		t.Errorf("the runner's environment: %q", env)
+	}
+	if err := conn.Send(&wire.Message{Quit: &wire.Quit{}}); err != nil {
+		t.Fatal(err)
+	}
+	for { // its end, so that nothing is left behind
+		if _, err := conn.Receive(); err != nil {
+			break
+		}
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+}
