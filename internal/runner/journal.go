@@ -179,7 +179,10 @@ func replaceFile(path string, content []byte) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = f.Write(content); err == nil {
+	if err = f.Chmod(0o600); err == nil { // the umask may be a job's at this moment
+		_, err = f.Write(content)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	if err == nil {

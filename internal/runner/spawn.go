@@ -50,18 +50,16 @@ func newSpawnPool(sys *linux) (*spawnPool, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur < math.MaxInt64 {
 		p.limit = max(int64(files.Cur)-keepFree, 1)
 	}
-	ready := make(chan error)
 	// One more than cores: each waits, without a core, while its child execs.
 	workers := runtime.NumCPU() + 1
+	own := make(chan error)
 	for range workers {
-		p.done.Go(func() { p.worker(ready) })
-	}
-	for range workers {
-		err = errors.Join(err, <-ready)
-	}
-	if err != nil {
-		p.close()
-		return nil, err
+		p.done.Go(func() { p.worker(own) })
+		if err := <-own; err != nil {
+			// The first failed, as all would: it goes on alone with the umask of the whole process.
+			sys.log.Info("the system allows no umask to a thread: one job is forked at a time", "error", err)
+			break
+		}
 	}
 	return p, nil
 }
@@ -105,15 +103,14 @@ func (p *spawnPool) next() (*wire.Start, bool) {
 	return s, true
 }
 
-// worker forks on a thread with a umask of its own, which ends with it.
-func (p *spawnPool) worker(ready chan<- error) {
+// worker forks on a thread with a umask of its own, which ends with it. It says in own if the system,
+// a container's filter most likely, allows none: then it must be the only worker, and nothing else
+// in the process may rely on the umask.
+func (p *spawnPool) worker(own chan<- error) {
 	runtime.LockOSThread() // never unlocked: the thread is not fit for anything else
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		ready <- fmt.Errorf("unshare the umask of a thread: %w", err)
-		return
-	}
+	err := unix.Unshare(unix.CLONE_FS)
 	umask := unix.Umask(logUmask)
-	ready <- nil
+	own <- err
 	for {
 		s, ok := p.next()
 		if !ok {

@@ -10,6 +10,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(withoutUnshare) != "" {
+		if err := os.Unsetenv(withoutUnshare); err != nil {
+			panic(err)
+		}
+		execWithoutUnshare()
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if builds.dir != "" {
 			if err := os.RemoveAll(builds.dir); err != nil {
