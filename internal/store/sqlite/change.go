@@ -38,7 +38,7 @@ func (s *Store) lastSeq(ctx context.Context) (seq int64, err error) {
 	if !s.o.ReadOnly {
 		return int64(s.Seq()), nil
 	}
-	err = s.reads.QueryRowContext(ctx, "SELECT last_seq FROM registry").Scan(&seq)
+	err = s.lists.QueryRowContext(ctx, "SELECT last_seq FROM registry").Scan(&seq)
 	return seq, err
 }
 
@@ -70,7 +70,7 @@ func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]job.Cha
 }
 
 func (s *Store) readChanges(ctx context.Context, after uint64, limit int) (changes []job.Change, err error) {
-	rows, err := s.reads.QueryContext(ctx, "SELECT seq, at, kind, job_id, state, queue, doc FROM changes WHERE seq > ? ORDER BY seq LIMIT ?",
+	rows, err := s.lists.QueryContext(ctx, "SELECT seq, at, kind, job_id, state, queue, doc FROM changes WHERE seq > ? ORDER BY seq LIMIT ?",
 		int64(after), limit)
 	if err != nil {
 		return nil, err

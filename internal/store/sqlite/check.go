@@ -27,6 +27,9 @@ var checks = []string{
 	`SELECT 'job ' || id || ' has the environment ' || env_id || ', which does not exist' FROM jobs
 		WHERE env_id <> 0 AND env_id NOT IN (SELECT envs.id FROM envs JOIN env_texts ON env_texts.env_id = envs.id)`,
 	`SELECT 'the text of environment ' || env_id || ' belongs to none' FROM env_texts WHERE env_id NOT IN (SELECT id FROM envs)`,
+	`SELECT 'the tag ' || tag || ' of job ' || job_id || iif(sum(looked_up), ' is only in the table that lists look up', ' is not in the table that lists look up') FROM
+		(SELECT tag, job_id, 1 AS looked_up FROM job_tags UNION ALL SELECT DISTINCT value, jobs.id, 0 FROM jobs, json_each(tags))
+		GROUP BY tag, job_id HAVING count(*) <> 2`,
 	`SELECT 'an attempt of job ' || job_id || ' is kept, the job is not' FROM attempts WHERE job_id NOT IN (SELECT id FROM jobs)`,
 	`SELECT 'of the changes ' || min(seq) || ' to ' || max(seq) || ' there are ' || count(*) FROM changes HAVING count(*) <> max(seq) - min(seq) + 1`,
 	`SELECT 'the last change is ' || max(seq) || ', recorded is ' || last_seq FROM changes, registry HAVING max(seq) <> last_seq`,
@@ -38,7 +41,7 @@ const checkRows = 20
 // Check looks through the whole registry and returns what is wrong with it, in words. It reads
 // everything: at a million jobs it takes ten seconds. It sees one state of a registry in use.
 func (s *Store) Check(ctx context.Context) (problems []string, err error) {
-	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.lists.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("check the registry: %w", err))
 	}

@@ -38,7 +38,7 @@ func (s *Store) JobByKey(ctx context.Context, key string) (*job.Job, error) {
 
 // Candidates implements store.Jobs.
 func (s *Store) Candidates(ctx context.Context, queue string, n int) ([]*job.Job, error) {
-	jobs, err := s.jobs(ctx, "SELECT "+jobColumns+` FROM jobs WHERE queue = ? AND state = 'queued'
+	jobs, err := queryJobs(ctx, s.reads, "SELECT "+jobColumns+` FROM jobs WHERE queue = ? AND state = 'queued'
 		ORDER BY head DESC, priority DESC, id LIMIT ?`, queue, n)
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("read the first jobs of queue %s: %w", queue, err))
@@ -48,16 +48,16 @@ func (s *Store) Candidates(ctx context.Context, queue string, n int) ([]*job.Job
 
 // LiveJobs implements store.Jobs.
 func (s *Store) LiveJobs(ctx context.Context) ([]*job.Job, error) {
-	jobs, err := s.jobs(ctx, "SELECT "+jobColumns+" FROM jobs WHERE state IN ('starting', 'running', 'paused', 'stopping') ORDER BY id")
+	jobs, err := queryJobs(ctx, s.reads, "SELECT "+jobColumns+" FROM jobs WHERE state IN ('starting', 'running', 'paused', 'stopping') ORDER BY id")
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("read the live jobs: %w", err))
 	}
 	return jobs, nil
 }
 
-// jobs runs a query for jobColumns.
-func (s *Store) jobs(ctx context.Context, query string, args ...any) (jobs []*job.Job, err error) {
-	rows, err := s.reads.QueryContext(ctx, query, args...)
+// queryJobs runs a query for jobColumns.
+func queryJobs(ctx context.Context, db *sql.DB, query string, args ...any) (jobs []*job.Job, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (s *Store) Attempts(ctx context.Context, id int64) (attempts []job.Attempt,
 			err = s.explain(fmt.Errorf("read the attempts of job %d: %w", id, err))
 		}
 	}()
-	rows, err := s.reads.QueryContext(ctx, "SELECT doc FROM attempts WHERE job_id = ? ORDER BY attempt", id)
+	rows, err := s.lists.QueryContext(ctx, "SELECT doc FROM attempts WHERE job_id = ? ORDER BY attempt", id)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -23,20 +22,22 @@ func (s *Store) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
 	if err != nil {
 		return job.Page{}, err
 	}
-	l := &list{oldest: f.Oldest, limit: limit + 1}
-	l.conditions(&f)
+	l := &list{oldest: f.Oldest, limit: limit + 1, from: "jobs", id: "id"}
+	if err := s.choose(ctx, l, &f); err != nil {
+		return job.Page{}, err
+	}
 	if f.Cursor != "" {
 		at, err := parseCursor(f.Cursor, f.Oldest)
 		if err != nil {
 			return job.Page{}, err
 		}
-		l.where(map[bool]string{true: "id > ?", false: "id < ?"}[f.Oldest], at)
+		l.where(l.id + map[bool]string{true: " > ", false: " < "}[f.Oldest] + l.bind(at))
 	}
-	if err := l.choose(&f, s.Counts()); err != nil {
+	query, err := l.sql()
+	if err != nil {
 		return job.Page{}, err
 	}
-	query, args := l.sql()
-	jobs, err := s.jobs(ctx, query, args...)
+	jobs, err := queryJobs(ctx, s.lists, query, l.args...)
 	if err != nil {
 		return job.Page{}, s.explain(fmt.Errorf("list jobs: %w", err))
 	}
@@ -80,21 +81,6 @@ func pageLimit(f *job.Filter) (int, error) {
 	return f.Limit, nil
 }
 
-// clause is a piece of SQL with its arguments.
-type clause struct {
-	text string
-	args []any
-}
-
-// in is the condition that a column has one of some values.
-func in[T any](column string, values []T) clause {
-	args := make([]any, len(values))
-	for i, v := range values {
-		args[i] = v
-	}
-	return clause{column + " IN (?" + strings.Repeat(", ?", len(values)-1) + ")", args}
-}
-
 // list is a query for a page of jobs. Every one of all holds; at least one of parts does, and each
 // part is looked up by itself in an index that yields its jobs in the order of their numbers. So a
 // page costs the same wherever in a million jobs it is, which one query over several states or
@@ -102,96 +88,96 @@ func in[T any](column string, values []T) clause {
 type list struct {
 	oldest bool
 	limit  int
-	all    []clause
-	parts  []clause
-	index  string // INDEXED BY of the parts
+	args   []any
+	all    []string
+	parts  []string
+	from   string // the table, and by which index
+	id     string // the column with the number: SQLite does not see that two that are joined have one order
+	column string // by which jobs are found, "" for the number or key
 }
 
-func (l *list) where(text string, args ...any) {
-	l.all = append(l.all, clause{text, args})
+// bind takes an argument and returns how the query refers to it, as often as it likes.
+func (l *list) bind(v any) string {
+	l.args = append(l.args, v)
+	return "?" + strconv.Itoa(len(l.args))
 }
 
-// conditions adds what f asks for beside states, queues, numbers and keys.
-func (l *list) conditions(f *job.Filter) {
-	if len(f.Types) > 0 {
-		l.all = append(l.all, in("type", f.Types))
+func (l *list) where(text string) { l.all = append(l.all, text) }
+
+// in is the condition that a column has one of some values.
+func in[T any](l *list, column string, values []T) string {
+	refs := make([]string, len(values))
+	for i, v := range values {
+		refs[i] = l.bind(v)
 	}
-	for _, tag := range f.Tags {
-		l.where("instr(tags, ?) > 0", " "+tag+" ")
-	}
-	if f.Owner != "" {
-		l.where("owner = ?", f.Owner)
-	}
-	if f.Name != "" {
-		l.where("instr(search, ?) > 0", strings.ToLower(f.Name))
-	}
+	return column + " IN (" + strings.Join(refs, ", ") + ")"
 }
 
-// fewDeleted is how many deleted jobs a list may pass over one by one.
-const fewDeleted = 1000
-
-// choose decides by which index the jobs are found.
-func (l *list) choose(f *job.Filter, counts store.Counts) error {
-	byState := map[job.State]int64{}
-	inQueues := int64(0)
-	for queue, states := range counts.ByQueue {
-		for state, n := range states {
-			byState[state] += n
-			if slices.Contains(f.Queues, queue) {
-				inQueues += n
-			}
-		}
-	}
-	inStates := int64(0)
-	for _, state := range f.States {
-		inStates += byState[state]
-	}
-	named := len(f.IDs) > 0 || len(f.Keys) > 0
-	manyDeleted := !f.ShowsDeleted() && byState[job.Deleted] > fewDeleted
-	switch {
-	case named:
+// choose decides by which index the jobs are found; the rest of f is conditions.
+func (s *Store) choose(ctx context.Context, l *list, f *job.Filter) error {
+	if len(f.IDs) > 0 || len(f.Keys) > 0 {
 		if err := l.byName(f); err != nil {
 			return err
 		}
-	case len(f.Queues) > 0 && (len(f.States) == 0 || inQueues < inStates):
-		l.by("queue", f.Queues)
-	case len(f.States) > 0:
-		l.by("state", texts(f.States))
-	case manyDeleted:
-		l.by("state", texts(slices.DeleteFunc(slices.Clone(job.States), func(s job.State) bool { return s == job.Deleted })))
-	}
-	// What is not looked up is a condition. The unary + keeps SQLite from taking an index for it.
-	if l.index != "jobs_state" {
-		if len(f.States) > 0 {
-			l.all = append(l.all, in("+state", texts(f.States)))
-		} else if !f.ShowsDeleted() {
-			l.where("+state <> 'deleted'")
+	} else {
+		p, err := s.choosePath(ctx, f)
+		if err != nil {
+			return err
 		}
+		l.by(p)
 	}
-	if len(f.Queues) > 0 && l.index != "jobs_queue" {
-		l.all = append(l.all, in("+queue", f.Queues))
-	}
+	l.conditions(f)
 	return nil
 }
 
-func texts(states []job.State) []string {
-	out := make([]string, len(states))
-	for i, s := range states {
-		out[i] = string(s)
+// conditions adds what f asks for beside numbers and keys and is not looked up. The unary + keeps
+// SQLite from taking another index.
+func (l *list) conditions(f *job.Filter) {
+	switch {
+	case l.column == "state":
+	case len(f.States) > 0:
+		l.where(in(l, "+state", f.States))
+	case !f.ShowsDeleted():
+		l.where("+state <> 'deleted'")
 	}
-	return out
+	if len(f.Queues) > 0 && l.column != "queue" {
+		l.where(in(l, "+queue", f.Queues))
+	}
+	if len(f.Types) > 0 && l.column != "type" {
+		l.where(in(l, "+type", f.Types))
+	}
+	for _, tag := range f.Tags {
+		l.where("EXISTS (SELECT 1 FROM job_tags WHERE tag = " + l.bind(tag) + " AND job_id = id)")
+	}
+	if f.Owner != "" && l.column != "owner" {
+		l.where("+owner = " + l.bind(f.Owner))
+	}
+	if f.Name != "" {
+		l.where("instr(search, " + l.bind(strings.ToLower(f.Name)) + ") > 0")
+	}
 }
 
 // by finds jobs by the values of an indexed column.
-func (l *list) by(column string, values []string) {
-	l.index = "jobs_" + column
-	for _, v := range slices.Compact(slices.Sorted(slices.Values(values))) {
-		l.parts = append(l.parts, clause{column + " = ?", []any{v}})
+func (l *list) by(p path) {
+	if l.column = p.column; p.column == "" {
+		return
+	}
+	l.from = "jobs INDEXED BY jobs_" + p.column
+	if p.column == "tag" {
+		l.from, l.id = "job_tags CROSS JOIN jobs ON id = job_id", "job_id"
+	}
+	for _, v := range slices.Compact(slices.Sorted(slices.Values(p.values))) {
+		l.parts = append(l.parts, p.column+" = "+l.bind(v))
 	}
 }
 
-// maxParts keeps a query below SQLite's limit of 500 terms in a compound SELECT.
-const maxParts = 400
+// Bounds that keep a query below SQLite's: 500 terms in a compound SELECT, 32,766 arguments,
+// 1,000,000 bytes.
+const (
+	maxParts  = 400
+	maxValues = 32_000
+	maxQuery  = 900_000
+)
 
 // byName finds jobs by number or key.
 func (l *list) byName(f *job.Filter) error {
@@ -201,61 +187,52 @@ func (l *list) byName(f *job.Filter) error {
 			single = append(single, r.From)
 			continue
 		}
-		l.parts = append(l.parts, clause{"id BETWEEN ? AND ?", []any{r.From, r.To}})
+		l.parts = append(l.parts, l.id+" BETWEEN "+l.bind(r.From)+" AND "+l.bind(r.To))
 	}
-	if len(l.parts) > maxParts || len(single)+len(f.Keys) > 30_000 {
-		return &job.Error{Code: job.Invalid, Field: "ids", Message: fmt.Sprintf("%d numbers, ranges and keys are too many at once", len(f.IDs)+len(f.Keys)),
-			Hint: fmt.Sprintf("give at most %d ranges, or select by state, queue or tag", maxParts)}
+	if len(l.parts) > maxParts {
+		return &job.Error{Code: job.Invalid, Field: "ids", Message: fmt.Sprintf("%d ranges of numbers are too many at once", len(l.parts)),
+			Hint: fmt.Sprintf("give at most %d, or select by state, queue or tag", maxParts)}
 	}
 	if len(single) > 0 {
-		l.parts = append(l.parts, in("id", single))
+		l.parts = append(l.parts, in(l, "id", single))
 	}
 	if len(f.Keys) > 0 {
-		l.parts = append(l.parts, in("key", f.Keys))
+		l.parts = append(l.parts, in(l, "key", f.Keys))
 	}
 	return nil
 }
 
-// sql returns the query and its arguments.
-func (l *list) sql() (string, []any) {
-	order := " ORDER BY id"
+// sql returns the query, whose arguments are l.args. Errors: job.Invalid.
+func (l *list) sql() (string, error) {
+	order := " ORDER BY " + l.id
 	if !l.oldest {
 		order += " DESC"
 	}
 	order += " LIMIT " + strconv.Itoa(l.limit)
+	text := "SELECT " + jobColumns + " FROM "
 	if len(l.parts) < 2 {
-		text, args := l.condition(l.parts...)
-		return "SELECT " + jobColumns + " FROM jobs" + l.hint() + text + order, args
+		text += l.from + l.condition(l.parts...) + order
+	} else {
+		parts := make([]string, len(l.parts))
+		for i, p := range l.parts {
+			parts[i] = "SELECT id FROM (SELECT id FROM " + l.from + l.condition(p) + order + ")"
+		}
+		text += "jobs WHERE id IN (" + strings.Join(parts, " UNION ALL ") + ")" + order
 	}
-	var parts []string
-	var args []any
-	for _, p := range l.parts {
-		text, a := l.condition(p)
-		parts = append(parts, "SELECT id FROM (SELECT id FROM jobs"+l.hint()+text+order+")")
-		args = append(args, a...)
+	if len(l.args) > maxValues || len(text) > maxQuery {
+		return "", &job.Error{Code: job.Invalid, Field: "ids", Message: fmt.Sprintf("the selection is too large: it has %d values", len(l.args)),
+			Hint: "give fewer numbers, keys, queues and tags at once"}
 	}
-	return "SELECT " + jobColumns + " FROM jobs WHERE id IN (" + strings.Join(parts, " UNION ALL ") + ")" + order, args
-}
-
-func (l *list) hint() string {
-	if l.index == "" {
-		return ""
-	}
-	return " INDEXED BY " + l.index
+	return text, nil
 }
 
 // condition returns a WHERE clause for all conditions and the given ones.
-func (l *list) condition(more ...clause) (string, []any) {
-	var texts []string
-	var args []any
-	for _, c := range slices.Concat(more, l.all) {
-		texts = append(texts, c.text)
-		args = append(args, c.args...)
+func (l *list) condition(more ...string) string {
+	all := slices.Concat(more, l.all)
+	if len(all) == 0 {
+		return ""
 	}
-	if len(texts) == 0 {
-		return "", nil
-	}
-	return " WHERE " + strings.Join(texts, " AND "), args
+	return " WHERE " + strings.Join(all, " AND ")
 }
 
 // A cursor is the direction and the last job of a page. It is no more than a number, but encoded,

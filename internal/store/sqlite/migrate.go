@@ -96,7 +96,10 @@ func first(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range []clause{
+	for _, w := range []struct {
+		text string
+		args []any
+	}{
 		{"INSERT INTO registry (id, registry_id, last_seq) VALUES (1, ?, 1)", []any{hex.EncodeToString(id[:])}},
 		{"INSERT INTO queues (name, doc) VALUES (?, ?)", []any{q.Name, string(doc)}},
 		{insertChange, []any{1, micros(now), string(job.QueueSet), 0, "", q.Name, change}},

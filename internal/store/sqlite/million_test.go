@@ -33,6 +33,11 @@ func BenchmarkMillion(b *testing.B) {
 			"rare queue":          {Queues: []string{"rare"}},
 			"rare state in queue": {States: []job.State{job.Failed}, Queues: []string{"default"}},
 			"name":                {Name: "no such name"},
+			"rare tag":            {Tags: []string{"rare"}},
+			"no such tag":         {Tags: []string{"none"}},
+			"no such owner":       {Owner: "nobody"},
+			"no such type":        {Types: []string{"none"}},
+			"owner and rare tag":  {Owner: "ann", Tags: []string{"rare"}},
 			"number":              {IDs: []job.Range{{From: 500_000, To: 500_000}}},
 		} {
 			b.Run(name, func(b *testing.B) {
@@ -100,7 +105,7 @@ func fillMillion(b *testing.B, s *sqlite.Store) {
 				j.Queue = "night"
 			}
 			if i%200_000 == 5 {
-				j.Queue = "rare"
+				j.Queue, j.Tags = "rare", []string{"rare"}
 			}
 			p.Jobs = append(p.Jobs, store.NewJob{Job: j, Env: benchEnv})
 		}

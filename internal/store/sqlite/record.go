@@ -53,7 +53,11 @@ func newRow(j *job.Job) (row, error) {
 		r.key = j.Key
 	}
 	if len(j.Tags) > 0 {
-		r.tags = " " + strings.Join(j.Tags, " ") + " "
+		tags, err := json.Marshal(j.Tags)
+		if err != nil {
+			return row{}, fmt.Errorf("encode the tags of job %s: %w", nameOf(j), err)
+		}
+		r.tags = string(tags)
 	}
 	return r, nil
 }

@@ -35,7 +35,8 @@ type Options struct {
 // Store is a registry in a SQLite file.
 type Store struct {
 	o          Options
-	reads      *sql.DB // a small pool of connections that only read
+	reads      *sql.DB // connections that read few rows: what the engine waits for
+	lists      *sql.DB // connections for what may take long, so that it holds up none of reads
 	w          *writer // nil when opened for reading only
 	disk       *disk
 	ring       ring
@@ -55,7 +56,7 @@ const (
 	reading = "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=cache_size(-2000)&_pragma=temp_store(2)"
 )
 
-// readers is how many reads run at the same time; more wait.
+// readers is how many reads run at the same time in each pool; more wait.
 const readers = 4
 
 func dsn(path, how string) string {
@@ -104,11 +105,13 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.reads, err = openDB(s.o.Path, reading); err != nil {
-		return err
+	for _, pool := range []**sql.DB{&s.reads, &s.lists} {
+		if *pool, err = openDB(s.o.Path, reading); err != nil {
+			return err
+		}
+		(*pool).SetMaxOpenConns(readers)
+		(*pool).SetMaxIdleConns(readers)
 	}
-	s.reads.SetMaxOpenConns(readers)
-	s.reads.SetMaxIdleConns(readers)
 	if s.o.ReadOnly {
 		_, err = s.load(ctx)
 		return err
@@ -195,8 +198,10 @@ func (s *Store) loadCounters(ctx context.Context) error {
 // and closes it.
 func (s *Store) Close() error {
 	var errs []error
-	if s.reads != nil {
-		errs = append(errs, s.reads.Close())
+	for _, pool := range []*sql.DB{s.reads, s.lists} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
 	}
 	if s.w != nil {
 		s.w.stop()

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -51,6 +52,11 @@ func testList(t *testing.T, open func(*testing.T) store.Store) {
 		{"a whole tag", job.Filter{Tags: []string{"dai"}}, []int64{5}},
 		{"all of the tags", job.Filter{Tags: []string{"disk", "daily"}}, []int64{1}},
 		{"owner", job.Filter{Owner: "bob"}, []int64{3}},
+		{"owner and type", job.Filter{Owner: "bob", Types: []string{"command", "resize"}}, []int64{3}},
+		{"owner and a tag", job.Filter{Owner: "bob", Tags: []string{"daily"}}, nil},
+		{"a tag and types", job.Filter{Tags: []string{"daily"}, Types: []string{"resize", "command"}}, []int64{2, 1}},
+		{"a tag twice", job.Filter{Tags: []string{"daily", "daily"}}, []int64{2, 1}},
+		{"by number and tag", job.Filter{IDs: []job.Range{{From: 2, To: 4}, {From: 5, To: 5}}, Tags: []string{"daily"}}, []int64{2}},
 		{"name, case ignored", job.Filter{Name: "bACKup OF"}, []int64{1}},
 		{"command across arguments", job.Filter{Name: "convert 50%_X äöü"}, []int64{4}},
 		{"no wildcards", job.Filter{Name: "con%"}, nil},
@@ -74,6 +80,44 @@ func testList(t *testing.T, open func(*testing.T) store.Store) {
 			}
 		})
 	}
+
+	t.Run("tags that change", func(t *testing.T) {
+		next := *get(t, s, 2)
+		next.Tags = []string{`a"b`, "disk"}
+		if done := commit(t, s, store.Commit{At: minute(3), Updates: []store.Update{{Job: &next, From: next.State}}}); len(done.Conflicts) > 0 {
+			t.Fatal("a conflict")
+		}
+		for tag, want := range map[string][]int64{"daily": {1}, "disk": {2, 1}, `a"b`: {2}} {
+			page, err := s.ListJobs(t.Context(), job.Filter{Tags: []string{tag}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			diff(t, tag, want, ids(page.Jobs))
+		}
+		sound(t, s)
+	})
+
+	t.Run("very large selections", func(t *testing.T) {
+		for queues, ok := range map[int]bool{100: true, 40_000: false} {
+			var f job.Filter
+			for i := range 400 {
+				f.IDs = append(f.IDs, job.Range{From: int64(i + 1), To: int64(i + 2)})
+			}
+			for i := range queues - 1 {
+				f.Queues = append(f.Queues, fmt.Sprint("queue", i))
+			}
+			f.Queues = append(f.Queues, "night")
+			page, err := s.ListJobs(t.Context(), f)
+			if !ok {
+				refused(t, err, job.Invalid)
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			diff(t, "page", []int64{5, 2}, ids(page.Jobs))
+		}
+	})
 
 	t.Run("pages do not shift", func(t *testing.T) {
 		first, err := s.ListJobs(t.Context(), job.Filter{Limit: 2})

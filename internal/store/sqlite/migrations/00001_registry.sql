@@ -29,18 +29,44 @@ CREATE TABLE jobs (
     head     INTEGER NOT NULL,
     key      TEXT,             -- NULL = none
     owner    TEXT    NOT NULL,
-    tags     TEXT,             -- ' a b ', NULL = none
+    tags     TEXT,             -- JSON array, NULL = none
     search   TEXT    NOT NULL, -- name and command in lower case
     env_id   INTEGER NOT NULL, -- 0 = empty
     ended_at INTEGER,          -- when it entered its ended state; NULL = it has not ended
     doc      TEXT    NOT NULL
 );
 CREATE INDEX jobs_waiting ON jobs (queue, head DESC, priority DESC, id) WHERE state = 'queued';
-CREATE INDEX jobs_state ON jobs (state); -- lists: within a state by id
-CREATE INDEX jobs_queue ON jobs (queue); -- lists: within a queue by id
+-- Lists: within each value by id.
+CREATE INDEX jobs_state ON jobs (state);
+CREATE INDEX jobs_queue ON jobs (queue);
+CREATE INDEX jobs_type  ON jobs (type);
+CREATE INDEX jobs_owner ON jobs (owner);
 CREATE UNIQUE INDEX jobs_key ON jobs (key) WHERE key IS NOT NULL;
 CREATE INDEX jobs_ended      ON jobs (state, ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX jobs_type_ended ON jobs (type, ended_at)  WHERE ended_at IS NOT NULL;
+
+-- The same tags as jobs.tags, one a row: lists look them up. The triggers alone write it.
+CREATE TABLE job_tags (
+    tag    TEXT    NOT NULL,
+    job_id INTEGER NOT NULL,
+    PRIMARY KEY (tag, job_id)
+) WITHOUT ROWID;
+-- +goose StatementBegin
+CREATE TRIGGER jobs_tags_insert AFTER INSERT ON jobs WHEN new.tags IS NOT NULL BEGIN
+    INSERT OR IGNORE INTO job_tags (tag, job_id) SELECT value, new.id FROM json_each(new.tags);
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER jobs_tags_delete AFTER DELETE ON jobs WHEN old.tags IS NOT NULL BEGIN
+    DELETE FROM job_tags WHERE job_id = old.id AND tag IN (SELECT value FROM json_each(old.tags));
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER jobs_tags_update AFTER UPDATE OF tags ON jobs WHEN new.tags IS NOT old.tags BEGIN
+    DELETE FROM job_tags WHERE job_id = old.id AND tag IN (SELECT value FROM json_each(old.tags));
+    INSERT OR IGNORE INTO job_tags (tag, job_id) SELECT value, new.id FROM json_each(new.tags);
+END;
+-- +goose StatementEnd
 
 CREATE TABLE attempts (
     job_id  INTEGER NOT NULL,
