@@ -32,7 +32,7 @@ func (c *Core) HandleHello(p Peer, h *wire.Hello) {
 	}
 	// What was staged for the old connection is in the outbox and sent again below.
 	c.staged.out = nil
-	c.peer, c.away = p, false
+	c.peer, c.away, c.idle = p, false, false
 	c.timers.clear(&c.syncAt)
 	if e := (epoch{Registry: h.Registry, Epoch: h.Epoch}); e != head.Epoch {
 		head.Epoch = e
@@ -102,7 +102,7 @@ func (c *Core) HandleMessage(p Peer, m *wire.Message) {
 		c.acknowledge(m.Ack.Cursor)
 	case m.Quit != nil:
 		c.staged.out = append(c.staged.out, &wire.Message{Bye: &wire.Bye{Running: c.alive}})
-		c.finished = c.alive == 0
+		c.idle = c.alive == 0
 	}
 }
 

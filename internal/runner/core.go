@@ -44,6 +44,7 @@ type Core struct {
 	listFrom                      time.Time // when all processes may be looked at for orphans again
 	away                          bool      // no daemon for longer than syncAfter
 	stopping, finished, unwritten bool
+	idle                          bool // to end: nobody needs the runner
 }
 
 // CoreOptions are the settings of a core.
@@ -132,7 +133,7 @@ func (c *Core) HandleTime() {
 			c.lingerAt = nil
 			if c.peer == nil && c.alive == 0 {
 				c.log.Info("nothing to do and no daemon: the runner ends", "after", c.opts.Linger)
-				c.finished = true
+				c.idle = true
 			}
 		case atSweep:
 			c.sweepAt = nil
@@ -163,16 +164,15 @@ func (c *Core) HandleShutdown() {
 	}
 }
 
-// settle decides after each Flush whether to linger or to end.
+// settle decides after each Flush whether to linger or to end. An end that is not on record is only
+// known here: the runner stays until it is written.
 func (c *Core) settle() {
-	if c.stopping && c.alive == 0 {
-		c.finished = true
-	}
-	idle := c.peer == nil && c.alive == 0 && c.opts.Linger > 0
+	c.finished = (c.stopping || c.idle) && c.alive == 0 && !c.unwritten
+	lingers := c.peer == nil && c.alive == 0 && c.opts.Linger > 0 && !c.idle
 	switch {
-	case idle && c.lingerAt == nil:
+	case lingers && c.lingerAt == nil:
 		c.timers.set(&c.lingerAt, c.sys.Now().Add(c.opts.Linger), atLinger, nil)
-	case !idle:
+	case !lingers:
 		c.timers.clear(&c.lingerAt)
 	}
 }

@@ -52,6 +52,23 @@ func (c *coreTest) restart() {
 	c.Core, c.peer = core, &recorder{}
 }
 
+// fill lets the journal's disk be full until the function it returns is called.
+func (c *coreTest) fill() (writable func()) {
+	c.t.Helper()
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	real, reserved := c.journal.f, c.journal.reserved
+	c.journal.f, c.journal.reserved = full, 1<<40
+	return func() {
+		c.journal.f, c.journal.reserved = real, reserved
+		if err := full.Close(); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
 // hello lets the daemon come back; it returns what it is told of the runs.
 func (c *coreTest) hello() []wire.Run {
 	c.HandleHello(c.peer, &wire.Hello{Proto: 1, Registry: "r", Epoch: 1})
@@ -136,9 +153,9 @@ func TestStartsWaitForDescriptors(t *testing.T) {
 	if len(c.sys.spawned) != 1 || c.sys.spawned[0].RunID != "c" {
 		t.Fatalf("after a: %v", c.sys.spawned)
 	}
-	c.spawn(0) // still none, and nothing runs any more: each is tried alone and then fails
+	c.spawn(0) // still none, and nothing runs any more: each is tried alone and then refused
 	c.spawn(0)
-	if got := c.ends(); !strings.HasSuffix(got, "c spawn code=- signal=0, d spawn code=- signal=0") || c.Alive() != 0 {
+	if got := c.ends(); !strings.HasSuffix(got, "c refused code=- signal=0, d refused code=- signal=0") || c.Alive() != 0 {
 		t.Errorf("got %s; alive %d", got, c.Alive())
 	}
 }
@@ -147,16 +164,11 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	c := newCoreTest(t)
 	c.tell(starts("a"))
 	c.spawn(10)
-	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	real := c.journal.f
-	c.journal.f, c.journal.reserved = full, 1<<40
+	writable := c.fill()
 	size := c.journal.size
 
 	c.tell(starts("b"))
-	if got := c.ends(); got != "b spawn code=- signal=0" || len(c.sys.spawned) != 0 {
+	if got := c.ends(); got != "b refused code=- signal=0" || len(c.sys.spawned) != 0 {
 		t.Errorf("a start without a journal: %s, spawned %d", got, len(c.sys.spawned))
 	}
 	if e := c.outbox[len(c.outbox)-1]; e.Errno != int(syscall.ENOSPC) {
@@ -170,11 +182,8 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 		t.Error("the size counts what was not written")
 	}
 	c.after(retryAfter)
-	c.journal.f = real
+	writable()
 	c.after(retryAfter)
-	if err := full.Close(); err != nil {
-		t.Fatal(err)
-	}
 	p, err := replay(strings.NewReader(string(read(t, c.journal.path))))
 	if err != nil || !p.intact || p.runs["a"].Exited == nil || *p.runs["a"].Exited.ExitCode != 7 {
 		t.Errorf("the end was not written later: %v, %+v", err, p)

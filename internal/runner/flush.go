@@ -1,9 +1,6 @@
 package runner
 
 import (
-	"errors"
-	"syscall"
-
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
 
@@ -127,7 +124,7 @@ func (c *Core) writeJournal() (intents bool) {
 	}
 	if err := c.journal.write(s.records); err != nil {
 		if !c.unwritten {
-			c.log.Error("ends of runs are kept in memory until the journal can be written", "error", err)
+			c.log.Error("ends of runs are kept in memory, and the runner stays, until the journal can be written", "error", err)
 		}
 		c.unwritten = true
 		c.timers.set(&c.retryAt, c.sys.Now().Add(retryAfter), atRetry, nil)
@@ -198,13 +195,7 @@ func (c *Core) failIntents(err error) {
 		if r.Exited != nil {
 			continue
 		}
-		e := r.event(wire.Exited, c.sys.Now())
-		e.Cause, e.Error = wire.CauseSpawn, "the runner cannot write its journal: "+err.Error()
-		var errno syscall.Errno
-		if errors.As(err, &errno) {
-			e.Errno = int(errno)
-		}
-		c.ended(r, e)
+		c.refuseStart(r, "the runner cannot write its journal: "+err.Error(), err)
 	}
 	c.log.Error("starts refused: the journal cannot be written", "runs", len(failed), "error", err)
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"testing"
+	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
@@ -48,5 +49,45 @@ func TestShutdownRefusesWhatWasNeverForked(t *testing.T) {
 	c.scan(nil)
 	if e := c.runs["runs"].Exited; e == nil || e.Cause != wire.CauseStop || e.Why != whyShutdown || !c.Finished() {
 		t.Errorf("got %+v, finished %v", e, c.Finished())
+	}
+}
+
+// TestNoEndWhileUnwritten lets a runner be wanted gone while the end of a run is only in its memory.
+func TestNoEndWhileUnwritten(t *testing.T) {
+	for name, leave := range map[string]func(*coreTest){
+		"quit":     func(c *coreTest) { c.tell(&wire.Message{Quit: &wire.Quit{}}) },
+		"shutdown": func(c *coreTest) { c.HandleShutdown(); c.Flush() },
+		"linger":   func(c *coreTest) { c.HandleClosed(c.peer); c.Flush(); c.after(c.opts.Linger) },
+	} {
+		c := newCoreTest(t)
+		c.opts.Linger = time.Minute
+		c.tell(starts("a"))
+		c.spawn(10)
+		writable := c.fill()
+		c.end("a", 7)
+		leave(c)
+		if c.Finished() {
+			t.Errorf("%s: ended without writing", name)
+		}
+		c.after(retryAfter)
+		if c.Finished() {
+			t.Errorf("%s: ended without writing", name)
+		}
+		writable()
+		c.after(retryAfter)
+		if !c.Finished() {
+			t.Errorf("%s: not ended although everything is written", name)
+		}
+	}
+}
+
+func TestQuitIsForgottenWhenThereIsWork(t *testing.T) {
+	c := newCoreTest(t)
+	c.HandleMessage(c.peer, &wire.Message{Quit: &wire.Quit{}})
+	c.tell(starts("a"))
+	c.spawn(10)
+	c.end("a", 0)
+	if c.Finished() {
+		t.Error("ended after work that came later")
 	}
 }

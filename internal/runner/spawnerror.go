@@ -22,12 +22,17 @@ const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
 func spawnError(errno syscall.Errno, format string, args ...any) *SpawnError {
 	busy := errno == unix.EMFILE || errno == unix.ENFILE
+	short := busy
+	switch errno {
+	case unix.EAGAIN, unix.ENOMEM, unix.ENOSPC, unix.EDQUOT:
+		short = true
+	}
 	text := fmt.Sprintf(format, args...)
 	if len(text) > maxText {
 		// The beginning names the program, the end the error.
 		text = strings.ToValidUTF8(text[:maxText/2], "") + " … " + strings.ToValidUTF8(text[len(text)-maxText/2:], "")
 	}
-	return &SpawnError{Errno: errno, Text: text, Busy: busy}
+	return &SpawnError{Errno: errno, Text: text, Busy: busy, Short: short}
 }
 
 func logError(path string, err error) *SpawnError {
@@ -114,6 +119,8 @@ func explain(s *wire.Start, path string, err error) *SpawnError {
 		return spawnError(errno, "too many jobs for the limit of open files: %v", errno)
 	case unix.EAGAIN:
 		return spawnError(errno, "cannot fork: a limit on the number of processes is reached: %v", errno)
+	case unix.ENOMEM:
+		return spawnError(errno, "cannot fork: the machine is out of memory: %v", errno)
 	case unix.E2BIG:
 		return spawnError(errno, "%s: arguments and environment are too long: %v", path, errno)
 	}

@@ -10,6 +10,7 @@ import (
 // handleStart takes a batch of starts. A run that is known starts nothing.
 func (c *Core) handleStart(starts []wire.Start) {
 	c.step("runner.after-receive-start")
+	c.idle = false
 	for i := range starts {
 		s := &starts[i]
 		if r := c.runs[s.RunID]; r != nil {
@@ -59,6 +60,10 @@ func (c *Core) resend(r *run) {
 
 // notStarted ends a run that never had a process.
 func (c *Core) notStarted(r *run, err *SpawnError) {
+	if err.Short {
+		c.refuseStart(r, err.Text, err.Errno)
+		return
+	}
 	e := r.event(wire.Exited, c.sys.Now())
 	e.Cause, e.Error, e.Errno = wire.CauseSpawn, err.Text, int(err.Errno)
 	c.ended(r, e)
@@ -91,7 +96,7 @@ func (c *Core) HandleSpawned(s Spawned) {
 		if r.stop != nil {
 			c.wantScan(r)
 		}
-	case s.Err.Busy && r.stop != nil:
+	case s.Err.Short && r.stop != nil:
 		c.cancel(r)
 	case s.Err.Busy && c.processes() > 0:
 		c.waiting = append(c.waiting, r.start)

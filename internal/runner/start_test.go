@@ -7,6 +7,7 @@ import (
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) {
@@ -71,5 +72,42 @@ func TestStartTicks(t *testing.T) {
 	}
 	for len(c.exited) < 50 {
 		c.take()
+	}
+}
+
+// TestShortageIsNoFaultOfTheJob goes through what the machine may lack when a job is started.
+func TestShortageIsNoFaultOfTheJob(t *testing.T) {
+	s := &wire.Start{RunID: "a", Argv: []string{"/bin/true"}}
+	for _, tt := range []struct {
+		name string
+		err  *SpawnError
+		want wire.Cause
+	}{
+		{"disk", logError("/log", &os.PathError{Op: "mkdir", Err: unix.ENOSPC}), wire.CauseRefused},
+		{"quota", logError("/log", unix.EDQUOT), wire.CauseRefused},
+		{"descriptors", logError("/log", unix.ENFILE), wire.CauseRefused},
+		{"processes", explain(s, "/bin/true", unix.EAGAIN), wire.CauseRefused},
+		{"memory", explain(s, "/bin/true", unix.ENOMEM), wire.CauseRefused},
+		{"log", logError("/log", unix.EACCES), wire.CauseSpawn},
+		{"program", explain(s, "/bin/true", unix.ENOENT), wire.CauseSpawn},
+	} {
+		c := newCoreTest(t)
+		c.tell(starts("a", "b"))
+		c.HandleSpawned(Spawned{RunID: "b", At: c.sys.now, Process: &Process{PID: 11, Child: true}})
+		c.end("b", 0)
+		c.HandleSpawned(Spawned{RunID: "a", At: c.sys.now, Err: tt.err})
+		c.Flush()
+		e := c.runs["a"].Exited
+		if e == nil || e.Cause != tt.want || e.Errno != int(tt.err.Errno) || e.Error != tt.err.Text {
+			t.Errorf("%s: got %+v", tt.name, e)
+		}
+		c = newCoreTest(t)
+		c.tell(starts("a"))
+		c.tell(&wire.Message{Stop: []wire.Stop{{RunID: "a"}}})
+		c.HandleSpawned(Spawned{RunID: "a", At: c.sys.now, Err: tt.err})
+		c.Flush()
+		if e := c.runs["a"].Exited; tt.want == wire.CauseRefused && (e == nil || e.Cause != wire.CauseStop) {
+			t.Errorf("%s, stopped meanwhile: got %+v", tt.name, e)
+		}
 	}
 }

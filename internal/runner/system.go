@@ -75,6 +75,7 @@ type SpawnError struct {
 	Errno syscall.Errno // 0 when it was none
 	Text  string
 	Busy  bool // out of descriptors: worth another try when a run has ended
+	Short bool // the machine lacks something at this moment, which is no fault of the job
 }
 
 // Error implements error.
