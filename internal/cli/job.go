@@ -34,6 +34,10 @@ func (a *app) jobTable(list []*job.Job) *table {
 		owners[j.Owner], queues[j.Queue] = true, true
 	}
 	now := a.now()
+	bound := shorten
+	if terminal(a.Stdout) == nil {
+		bound = func(s string, _ int) string { return s } // a program wants the whole
+	}
 	for _, j := range list {
 		priority, owner, queue := "", "", ""
 		if j.Priority != 0 {
@@ -45,8 +49,8 @@ func (a *app) jobTable(list []*job.Job) *table {
 		if len(queues) > 1 || !queues[job.DefaultQueue] {
 			queue = j.Queue
 		}
-		t.add(fmt.Sprint(j.ID), string(j.State), shorten(outcome(j), 40), queue, priority, shorten(printable(j.Key), 24), shorten(printable(j.Name), 32),
-			shorten(printable(strings.Join(j.Tags, ",")), 24), owner, progress(j), runTime(now, j), ago(now, j.CreatedAt), commandText(j))
+		t.add(fmt.Sprint(j.ID), string(j.State), bound(outcome(j), 40), queue, priority, bound(printable(j.Key), 24), bound(printable(j.Name), 32),
+			bound(printable(strings.Join(j.Tags, ",")), 24), owner, progress(j), runTime(now, j), ago(now, j.CreatedAt), commandText(j))
 	}
 	return t
 }

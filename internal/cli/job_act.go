@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,7 @@ type actOptions struct {
 type deed struct {
 	short, long string
 	done, would string      // "job 7 DONE", "job 7 WOULD"
+	under       string      // "job 7 UNDER" while its processes still end
 	fit         []job.State // the states a job to be asked for is in
 	flags       bool        // --force, --grace, --wait
 }
@@ -38,25 +40,31 @@ func deedOf(action job.Action) deed {
 			done: "starts next", would: "would start next", fit: append(waiting, job.Failed, job.Stopped, job.Completed, job.Skipped)}
 	case job.ActStop:
 		return deed{short: "stop jobs",
-			long: "Sends the stop signal to every process of a live job, and KILL after its grace time. Waiting jobs will not run.",
-			done: "is stopped", would: "would be stopped", fit: append(live, waiting...), flags: true}
+			long: "Sends the stop signal to every process of a live job, and KILL after its grace time. Waiting jobs will not run. " +
+				"It does not wait for live jobs to end: --wait does.",
+			done: "is stopped", would: "would be stopped", under: "is being stopped", fit: append(live, waiting...), flags: true}
 	case job.ActHold:
 		return deed{short: "keep waiting jobs from starting", long: "Keeps waiting jobs from starting until job start.",
 			done: "is held", would: "would be held", fit: waiting}
 	default:
 		return deed{short: "delete jobs: stop them and keep only a record",
-			long: "Stops live jobs as job stop does and marks the jobs deleted. Records and logs stay until retention takes them: job list --state deleted.",
-			done: "is deleted", would: "would be deleted", flags: true}
+			long: "Stops live jobs as job stop does and marks the jobs deleted. Records and logs stay until retention takes them: " +
+				"job list --state deleted. It does not wait for live jobs to end: --wait does.",
+			done: "is deleted", would: "would be deleted", under: "is being deleted", flags: true}
 	}
 }
 
 func newJobActCommand(a *app, action job.Action) *cobra.Command {
 	o := actOptions{action: action}
 	verb, d := string(action), deedOf(action)
+	asks := ""
+	if d.flags {
+		asks = "\nOn a terminal it asks before it is done to several jobs that all or flags select."
+	}
 	cmd := &cobra.Command{
 		Use:   verb + " SELECTOR...",
 		Short: d.short,
-		Long:  d.long + "\n\n" + selectorHelp + "\nJobs that are not named one by one and are in no state for it are passed over.\n\n" + exitCodesHelp,
+		Long:  d.long + "\n\n" + selectorHelp + "\nJobs that are not named one by one and are in no state for it are passed over." + asks + "\n\n" + exitCodesHelp,
 		Example: fmt.Sprintf(`  queuemgr job %s 7
   queuemgr job %s 3,5-8
   queuemgr job %s --queue nightly --dry-run`, verb, verb, verb),
@@ -73,8 +81,8 @@ func newJobActCommand(a *app, action job.Action) *cobra.Command {
 	if d.flags {
 		f.BoolVar(&o.force, "force", false, "KILL at once")
 		f.StringVar(&o.grace, "grace", "", "`TIME` between the stop signal and KILL, in place of the job's own")
-		f.BoolVar(&o.wait, "wait", false, "return when the jobs have ended")
-		f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before it is done to all jobs")
+		f.BoolVar(&o.wait, "wait", false, "return when live jobs have ended, not already while they are being stopped")
+		f.BoolVarP(&o.yes, "yes", "y", false, "do not ask before it is done to several jobs")
 	}
 	return cmd
 }
@@ -100,8 +108,11 @@ func runJobAct(ctx context.Context, a *app, o actOptions) error {
 	if err != nil {
 		return err
 	}
-	if d.flags && filter.Empty() && !o.dryRun && !o.yes && a.interactive() {
-		if yes, err := a.confirmAll(ctx, svc, request); err != nil || !yes {
+	if err := knownQueues(ctx, svc, filter.Queues); err != nil {
+		return err
+	}
+	if d.flags && !filter.Explicit() && !o.dryRun && !o.yes && a.interactive() {
+		if yes, err := a.confirmMany(ctx, svc, request); err != nil || !yes {
 			return err
 		}
 	}
@@ -109,6 +120,7 @@ func runJobAct(ctx context.Context, a *app, o actOptions) error {
 	if err != nil {
 		return err
 	}
+	passOver(filter, &result)
 	if o.wait && !o.dryRun {
 		for _, id := range result.Done {
 			if _, err := a.waitEnd(ctx, id); err != nil && !notFound(err) {
@@ -116,14 +128,66 @@ func runJobAct(ctx context.Context, a *app, o actOptions) error {
 			}
 		}
 	}
-	return a.printAct(o, d, result)
+	var under map[int64]bool
+	if d.under != "" && !o.wait && !o.dryRun && !o.json {
+		if under, err = underWay(ctx, svc, result.Done); err != nil {
+			return err
+		}
+	}
+	return a.printAct(o, d, result, under)
 }
 
-// confirmAll asks before something is done to all jobs.
-func (a *app) confirmAll(ctx context.Context, svc job.Service, request job.ActRequest) (bool, error) {
+// passOver takes jobs in no state for an action that only a range selects from the failures.
+func passOver(f job.Filter, result *job.ActResult) {
+	if len(f.Keys) > 0 || f.Last {
+		return // a failure may be of the one that these name
+	}
+	named := func(id int64) bool {
+		return slices.ContainsFunc(f.IDs, func(r job.Range) bool { return r.From == id && r.To == id })
+	}
+	result.Failed = slices.DeleteFunc(result.Failed, func(failed job.ActFailure) bool {
+		over := failed.Error.Code == job.WrongState && !named(failed.JobID)
+		if over {
+			result.Skipped++
+		}
+		return over
+	})
+}
+
+// underWay returns which of the jobs that were stopped or deleted still have processes.
+func underWay(ctx context.Context, svc job.Service, ids []int64) (map[int64]bool, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	live := map[int64]bool{}
+	// Live jobs are few however many were named.
+	f := job.Filter{States: []job.State{job.Starting, job.Running, job.Paused, job.Stopping}, Limit: job.MaxLimit}
+	for {
+		page, err := svc.ListJobs(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range page.Jobs {
+			live[j.ID] = true
+		}
+		if f.Cursor = page.NextCursor; f.Cursor == "" {
+			break
+		}
+	}
+	under := map[int64]bool{}
+	for _, id := range ids {
+		if live[id] {
+			under[id] = true
+		}
+	}
+	return under, nil
+}
+
+// confirmMany asks before something is done to several jobs that were not named one by one.
+func (a *app) confirmMany(ctx context.Context, svc job.Service, request job.ActRequest) (bool, error) {
 	request.DryRun = true
 	would, err := svc.Act(ctx, request)
-	if err != nil || len(would.Done) == 0 {
+	if err != nil || len(would.Done) < 2 {
 		return true, err
 	}
 	yes, err := a.confirm(ctx, fmt.Sprintf("%s %s?", capital(string(request.Action)), plural(int64(len(would.Done)), "job")))
@@ -133,7 +197,7 @@ func (a *app) confirmAll(ctx context.Context, svc job.Service, request job.ActRe
 	return yes, err
 }
 
-func (a *app) printAct(o actOptions, d deed, result job.ActResult) error {
+func (a *app) printAct(o actOptions, d deed, result job.ActResult, under map[int64]bool) error {
 	if o.json {
 		if result.Done == nil {
 			result.Done = []int64{}
@@ -141,7 +205,7 @@ func (a *app) printAct(o actOptions, d deed, result job.ActResult) error {
 		if err := a.printJSON(result); err != nil {
 			return err
 		}
-	} else if err := a.printDone(o, d, result); err != nil {
+	} else if err := a.printDone(o, d, result, under); err != nil {
 		return err
 	}
 	if len(result.Failed) == 0 {
@@ -160,7 +224,7 @@ func (a *app) printAct(o actOptions, d deed, result job.ActResult) error {
 // listedOneByOne is up to how many jobs get a line each.
 const listedOneByOne = 20
 
-func (a *app) printDone(o actOptions, d deed, result job.ActResult) error {
+func (a *app) printDone(o actOptions, d deed, result job.ActResult, under map[int64]bool) error {
 	what := d.done
 	if o.dryRun {
 		what = d.would
@@ -172,10 +236,17 @@ func (a *app) printDone(o actOptions, d deed, result job.ActResult) error {
 		return a.print("nothing to %s: no job is selected\n", o.action)
 	}
 	if len(result.Done) > listedOneByOne {
+		if len(under) > 0 {
+			return a.print("%d jobs: each %s; %d still running: each %s\n", len(result.Done)-len(under), what, len(under), d.under)
+		}
 		return a.print("%d jobs: each %s\n", len(result.Done), what)
 	}
 	for _, id := range result.Done {
-		if err := a.print("job %d %s\n", id, what); err != nil {
+		how := what
+		if under[id] {
+			how = d.under
+		}
+		if err := a.print("job %d %s\n", id, how); err != nil {
 			return err
 		}
 	}

@@ -62,6 +62,9 @@ func runJobList(ctx context.Context, a *app, o listOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := knownQueues(ctx, svc, filter.Queues); err != nil {
+		return err
+	}
 	filter.Oldest = o.oldest
 	out := bufio.NewWriterSize(a.Stdout, 64<<10)
 	p := a.newJobPrinter(out, o)

@@ -49,6 +49,9 @@ func runJobStatus(ctx context.Context, a *app, o statusOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := knownQueues(ctx, svc, filter.Queues); err != nil {
+		return err
+	}
 	list, err := jobs(ctx, svc, filter)
 	if err != nil {
 		return err
@@ -85,8 +88,8 @@ func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
 	if a.colours(a.Stdout) {
 		state = paintState(state)
 	}
-	if o := outcome(j); o != "" && j.Reason != job.ReasonSpawn {
-		state += " (" + o + ")"
+	if how := ending(j); how != "" && j.Reason != job.ReasonSpawn {
+		state += " (" + how + ")"
 	}
 	now := a.now()
 	lines := [][2]string{
@@ -110,8 +113,8 @@ func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
 	for _, t := range attempts {
 		past := &job.Job{State: t.State, Reason: t.Reason, ExitCode: t.ExitCode, Signal: t.Signal, Error: t.Error}
 		how := string(t.State)
-		if o := outcome(past); o != "" {
-			how += " (" + o + ")"
+		if e := ending(past); e != "" {
+			how += " (" + e + ")"
 		}
 		if _, err := fmt.Fprintf(w, "%-11s %d: %s, %s\n", "Before:", t.Attempt, how, moment(now, t.FinishedAt)); err != nil {
 			return err

@@ -54,6 +54,9 @@ func runJobWait(ctx context.Context, a *app, o waitOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := knownQueues(ctx, svc, filter.Queues); err != nil {
+		return err
+	}
 	if o.timeout != "" {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(limit))

@@ -208,3 +208,25 @@ func newQueueDeleteCommand(a *app) *cobra.Command {
 		},
 	}
 }
+
+// knownQueues returns an error for the first of names that is no queue: one that was misspelt
+// would silently select nothing. Jobs of a queue that was deleted may still be on record.
+func knownQueues(ctx context.Context, svc job.Service, names []string) error {
+	for _, name := range names {
+		_, err := svc.Queue(ctx, name)
+		if err == nil {
+			continue
+		}
+		if job.CodeOf(err) != job.NotFound {
+			return err
+		}
+		page, listErr := svc.ListJobs(ctx, job.Filter{Queues: []string{name}, States: job.States, Limit: 1})
+		if listErr != nil {
+			return listErr
+		}
+		if len(page.Jobs) == 0 {
+			return err
+		}
+	}
+	return nil
+}

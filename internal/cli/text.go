@@ -137,7 +137,7 @@ func runTime(now time.Time, j *job.Job) string {
 func outcome(j *job.Job) string {
 	switch {
 	case j.State.Waiting():
-		return printable(j.WaitReason)
+		return printable(strings.TrimPrefix(j.WaitReason, string(j.State)+": ")) // beside the state
 	case j.State == job.Failed && j.Reason == job.ReasonExit && j.ExitCode != nil:
 		return fmt.Sprintf("exit %d", *j.ExitCode)
 	case j.State == job.Failed && j.Reason == job.ReasonSignal:
@@ -152,6 +152,27 @@ func outcome(j *job.Job) string {
 		return printable(j.StatusText)
 	}
 	return string(j.Reason)
+}
+
+// ending is outcome with the exit code or signal wherever one is known, also of a job that was
+// stopped or hit its time limit.
+func ending(j *job.Job) string {
+	how := outcome(j)
+	code := ""
+	switch {
+	case !j.State.Ended() || j.State == job.Completed || j.Reason == job.ReasonSpawn:
+		return how // there is no code, or none that says more
+	case j.State == job.Failed && (j.Reason == job.ReasonExit || j.Reason == job.ReasonSignal):
+		return how // it is the code
+	case j.Signal > 0:
+		code = fmt.Sprintf("signal %d", j.Signal)
+	case j.ExitCode != nil:
+		code = fmt.Sprintf("exit code %d", *j.ExitCode)
+	}
+	if how != "" && code != "" {
+		how += ", "
+	}
+	return how + code
 }
 
 // plural is "1 job", "2 jobs".
