@@ -23,7 +23,9 @@ type Core struct {
 	lastTok uint64
 	alive   int // runs that have not ended
 	kids    map[int]*run
-	outbox  []*wire.Event // not acknowledged, in order of Seq
+	adopted int               // runs that hold the process of a runner before
+	blind   map[*run]struct{} // whose process could not be watched
+	outbox  []*wire.Event     // not acknowledged, in order of Seq
 
 	peer Peer
 
@@ -40,7 +42,7 @@ type Core struct {
 
 	timers                        deadlines
 	syncAt, lingerAt, sweepAt     *deadline
-	retryAt, rescanAt             *deadline
+	retryAt, rescanAt, blindAt    *deadline
 	listFrom                      time.Time // when all processes may be looked at for orphans again
 	away                          bool      // no daemon for longer than syncAfter
 	stopping, finished, unwritten bool
@@ -75,7 +77,7 @@ const (
 func NewCore(sys System, j *Journal, opts CoreOptions) (*Core, error) {
 	c := &Core{
 		sys: sys, journal: j, log: opts.Log, opts: opts,
-		runs: map[string]*run{}, tokens: map[uint64]any{}, kids: map[int]*run{},
+		runs: map[string]*run{}, tokens: map[uint64]any{}, kids: map[int]*run{}, blind: map[*run]struct{}{},
 		flying: map[string]uint64{}, suspects: map[int]uint64{},
 	}
 	if err := c.recover(); err != nil {
@@ -135,6 +137,9 @@ func (c *Core) HandleTime() {
 				c.log.Info("nothing to do and no daemon: the runner ends", "after", c.opts.Linger)
 				c.idle = true
 			}
+		case atBlind:
+			c.blindAt = nil
+			c.lookAtBlind()
 		case atSweep:
 			c.sweepAt = nil
 			c.sweep()

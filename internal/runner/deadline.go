@@ -13,6 +13,7 @@ const (
 	atRound                       // a look at what survived KILL
 	atSync                        // the daemon has been away for a while
 	atLinger                      // nobody needs the runner any more
+	atBlind                       // runs that cannot be watched may have ended
 	atSweep                       // orphans may wait to be reaped
 	atRescan                      // the processes could not be listed
 	atRetry                       // the journal could not be written

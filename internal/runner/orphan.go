@@ -57,8 +57,11 @@ func (c *Core) sweep() {
 func (c *Core) orphan(pid int) bool {
 	if r := c.kids[pid]; r != nil {
 		delete(c.suspects, pid)
-		if r.unwatched && r.proc != nil && r.Status == nil {
-			c.leaderEnded(r)
+		if _, blind := c.blind[r]; blind {
+			c.lookAt(r)
+		}
+		if _, givenUp := c.tokens[r.token].(*Process); givenUp {
+			c.HandleReady([]uint64{r.token}) // it may be that nothing else tells its end
 		}
 		return false
 	}

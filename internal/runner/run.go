@@ -13,7 +13,6 @@ type run struct {
 	runRecord
 	proc      *Process // the leader; nil before the fork and after it was reaped
 	token     uint64   // of proc
-	unwatched bool     // proc could not be watched; its end is seen among the zombies
 	timeoutAt *deadline
 	stop      *stopping   // nil unless it is to be stopped
 	start     *wire.Start // until its process is there or cannot be
@@ -97,6 +96,8 @@ func (c *Core) hold(r *run, p *Process) {
 	r.proc, r.token = p, c.token(r)
 	if p.Child {
 		c.kids[p.PID] = r
+	} else {
+		c.adopted++
 	}
 }
 
@@ -119,9 +120,11 @@ func (c *Core) letGo(r *run) {
 		return
 	}
 	delete(c.tokens, r.token)
+	delete(c.blind, r)
 	if r.proc.Child {
 		c.staged.reap = append(c.staged.reap, r.proc)
 	} else {
+		c.adopted--
 		c.staged.release = append(c.staged.release, r.proc)
 	}
 	r.proc = nil

@@ -2,7 +2,10 @@ package runner
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
@@ -107,7 +110,7 @@ func (c *Core) HandleSpawned(s Spawned) {
 }
 
 // processes counts the runs that hold descriptors or are about to.
-func (c *Core) processes() int { return len(c.kids) + len(c.flying) }
+func (c *Core) processes() int { return len(c.kids) + c.adopted + len(c.flying) }
 
 // respawn tries up to n starts again that found no free descriptor.
 func (c *Core) respawn(n int) {
@@ -129,9 +132,35 @@ func (c *Core) watchLeader(r *run) {
 	if r.proc == nil { // given up meanwhile
 		return
 	}
-	if err := c.sys.Watch(r.proc, r.token); err != nil {
-		r.unwatched = true
-		c.sweepSoon()
-		c.log.Error("cannot watch a job's process", "run", r.id(), "pid", r.proc.PID, "error", err)
+	err := c.sys.Watch(r.proc, r.token)
+	if err == nil {
+		delete(c.blind, r)
+		return
 	}
+	if _, known := c.blind[r]; !known {
+		c.blind[r] = struct{}{}
+		c.log.Error("cannot watch a job's process: its end is looked for now and then",
+			"run", r.id(), "pid", r.proc.PID, "error", err)
+	}
+	if c.blindAt == nil {
+		c.timers.set(&c.blindAt, c.sys.Now().Add(blindPause), atBlind, nil)
+	}
+}
+
+// blindPause is the time between two looks at runs that cannot be watched.
+const blindPause = time.Second
+
+func (c *Core) lookAtBlind() {
+	for _, r := range slices.Collect(maps.Keys(c.blind)) {
+		c.lookAt(r)
+	}
+}
+
+// lookAt ends a run that cannot be watched if its process has ended; else watching is tried again.
+func (c *Core) lookAt(r *run) {
+	if r.proc == nil || r.Status != nil { // given up, or its end is known and its tree is being killed
+		delete(c.blind, r)
+		return
+	}
+	c.leaderEnded(r)
 }
