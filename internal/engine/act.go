@@ -22,6 +22,11 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 	}
 	f := r.Filter
 	f.Oldest, f.Limit, f.Cursor = true, job.MaxLimit, ""
+	if r.Action == job.ActStart && !explicit && len(f.States) == 0 {
+		// What has ended runs again only when it is named, or its state is: never by `start all`.
+		f.States = []job.State{job.Held, job.Scheduled, job.Blocked, job.Queued}
+	}
+	head := e.core.nextHead(e.o.Now())
 	if f.Last {
 		f.Oldest, f.Limit = false, 1
 	}
@@ -30,7 +35,7 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 		if err != nil {
 			return result, err
 		}
-		if err := e.actOn(ctx, r, page.Jobs, explicit, &result); err != nil {
+		if err := e.actOn(ctx, r, page.Jobs, head, explicit, &result); err != nil {
 			return result, err
 		}
 		if page.NextCursor == "" || f.Last {
@@ -81,9 +86,9 @@ func (e *Engine) findMissing(ctx context.Context, f job.Filter, result *job.ActR
 // staleRounds bounds how often jobs that changed between reading and acting are read again.
 const staleRounds = 10
 
-func (e *Engine) actOn(ctx context.Context, r job.ActRequest, jobs []*job.Job, explicit bool, result *job.ActResult) error {
+func (e *Engine) actOn(ctx context.Context, r job.ActRequest, jobs []*job.Job, head int64, explicit bool, result *job.ActResult) error {
 	for range staleRounds {
-		a := acting{r: r, jobs: jobs}
+		a := acting{r: r, jobs: jobs, head: head}
 		if err := e.do(ctx, a.run); err != nil {
 			return err
 		}
@@ -130,6 +135,7 @@ func gone(ids []int64, jobs []*job.Job) []job.ActFailure {
 type acting struct {
 	r    job.ActRequest
 	jobs []*job.Job
+	head int64 // the same for all jobs of one request: among themselves they keep their order
 
 	done   []int64
 	failed []job.ActFailure
@@ -156,7 +162,7 @@ func (a *acting) run(c *core, t *tx) error {
 			a.done = append(a.done, j.ID)
 			continue
 		}
-		c.act(t, a.r, j)
+		c.act(t, a.r, j, a.head)
 		edited = append(edited, j.ID)
 	}
 	t.after = append(t.after, func() {
@@ -199,8 +205,18 @@ func checkAct(r job.ActRequest, j *job.Job, queues map[string]job.Queue) *job.Er
 	return nil
 }
 
+// nextHead returns a job.Head above every one before.
+func (c *core) nextHead(now time.Time) int64 {
+	for {
+		last := c.lastHead.Load()
+		if next := max(last+1, now.UnixMicro()); c.lastHead.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
 // act does a checked action.
-func (c *core) act(t *tx, r job.ActRequest, j *job.Job) {
+func (c *core) act(t *tx, r job.ActRequest, j *job.Job, head int64) {
 	if j.State.Live() {
 		want := job.WantStop
 		if r.Action == job.ActDelete {
@@ -214,7 +230,6 @@ func (c *core) act(t *tx, r job.ActRequest, j *job.Job) {
 		c.askToEnd(t, j, want, grace, r.Force)
 		return
 	}
-	t.movesWaiting = true
 	e := t.edit(j)
 	switch r.Action {
 	case job.ActStart:
@@ -226,8 +241,7 @@ func (c *core) act(t *tx, r job.ActRequest, j *job.Job) {
 			e.to.QueuedAt = t.at
 		}
 		if j.State.Waiting() {
-			c.headSeq = max(c.headSeq+1, t.at.UnixMicro())
-			e.to.Head = c.headSeq
+			e.to.Head = head
 		}
 	case job.ActHold:
 		e.to.State = job.Held
@@ -243,19 +257,35 @@ func (c *core) act(t *tx, r job.ActRequest, j *job.Job) {
 var strength = map[job.Want]int{"": 0, job.WantShutdown: 1, job.WantStop: 2, job.WantDelete: 3}
 
 // askToEnd records what is wanted of a live job and has the runner told after the commit. Asking
-// again shortens the grace or forces, never the other way round; the runner sees to that.
+// again shortens the grace or forces, never the other way round.
 func (c *core) askToEnd(t *tx, j *job.Job, want job.Want, grace *time.Duration, force bool) {
+	if j = c.current(t, j.ID); j == nil || !j.State.Live() {
+		return // it has ended in this very step
+	}
+	t.vital = true // ending the job that fills the disk is how room comes back
 	e := t.edit(j)
 	n := e.to
 	if strength[want] > strength[n.Want] {
 		n.Want = want
 	}
-	n.State = job.Stopping
-	e.stop = &wire.Stop{RunID: n.RunID, Why: string(n.Want), Force: force}
-	if grace != nil {
-		ms := grace.Milliseconds()
-		e.stop.GraceMS = &ms
+	n.WantForce = n.WantForce || force
+	if grace != nil && (n.WantGrace == nil || job.Duration(*grace) < *n.WantGrace) {
+		g := job.Duration(*grace)
+		n.WantGrace = &g
 	}
+	n.State = job.Stopping
+	stop := stopOf(n)
+	e.stop = &stop
+}
+
+// stopOf is the request that ends j's run as it was asked for.
+func stopOf(j *job.Job) wire.Stop {
+	s := wire.Stop{RunID: j.RunID, Why: string(j.Want), Force: j.WantForce}
+	if j.WantGrace != nil {
+		ms := time.Duration(*j.WantGrace).Milliseconds()
+		s.GraceMS = &ms
+	}
+	return s
 }
 
 // asError makes a *job.Error of any error.

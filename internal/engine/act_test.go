@@ -2,6 +2,8 @@ package engine_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -49,7 +51,7 @@ func TestStartOfAJobWhoseQueueIsGoneNamesTheQueue(t *testing.T) {
 func TestStartOfARecordWithoutCommandIsRefused(t *testing.T) {
 	f := enginetest.Start(t, nil)
 	legacy := &job.Job{ID: 7, Queue: job.DefaultQueue, Type: "legacy", State: job.Held, CreatedAt: time.Now().UTC()}
-	if err := f.Store.ImportJobs(asRoot(), []*job.Job{legacy}, time.Now().UTC()); err != nil {
+	if err := f.Store.ImportJobs(asRoot(), func(yield func(*job.Job, error) bool) { yield(legacy, nil) }, time.Now().UTC()); err != nil {
 		t.Fatal(err)
 	}
 	if e := act(t, f, job.ActStart, 7); e == nil || e.Code != job.WrongState {
@@ -95,5 +97,44 @@ func TestJobsOutliveTheEngine(t *testing.T) {
 	}
 	if end.State != job.Stopped || end.Reason != job.ReasonUser || end.ExitCode == nil || *end.ExitCode != 5 {
 		t.Errorf("ended as %+v", end)
+	}
+}
+
+// TestStartOfSeveralKeepsTheirOrderAndLeavesWhatHasEnded starts held jobs beside an ended one.
+func TestStartOfSeveralKeepsTheirOrderAndLeavesWhatHasEnded(t *testing.T) {
+	f := enginetest.Start(t, nil)
+	one := 1
+	if _, err := f.SetQueue(asRoot(), job.DefaultQueue, job.QueueUpdate{Concurrency: &one}); err != nil {
+		t.Fatal(err)
+	}
+	ended, err := f.AddJob(asRoot(), job.Spec{Command: []string{"true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WaitJob(asRoot(), ended.ID); err != nil {
+		t.Fatal(err)
+	}
+	order := filepath.Join(f.Dir, "order")
+	var last int64
+	for range 4 {
+		j, err := f.AddJob(asRoot(), job.Spec{Shell: "echo $QUEUEMGR_JOB_ID >>" + order, Hold: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = j.ID
+	}
+	r, err := f.Act(asRoot(), job.ActRequest{Action: job.ActStart})
+	if err != nil || len(r.Done) != 4 {
+		t.Fatalf("started %v, %v; want the four held ones", r.Done, err)
+	}
+	if _, err := f.WaitJob(asRoot(), last); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(order)
+	if err != nil || string(got) != "2\n3\n4\n5\n" {
+		t.Errorf("ran in the order %q, %v", got, err)
+	}
+	if j, err := f.Job(asRoot(), ended.ID); err != nil || j.Attempt != 1 {
+		t.Errorf("the ended job: %+v, %v", j, err)
 	}
 }

@@ -15,7 +15,35 @@ type connected struct {
 	welcome wire.Welcome
 }
 
-// apply compares what the registry says is live with what the runner knows.
+// apply takes the connection over: from here on its journal is the one that events are counted in
+// and evidence is taken from. What the runner knows is compared with what is live once every input
+// of the step has had its say: see core.attach.
+func (in connected) apply(c *core, t *tx) {
+	c.disconnect()
+	w := in.welcome
+	c.runner, c.welcome = in.runner, w
+	c.runnerStops, c.attaching = w.Stopping, true
+	cursor := c.cursor
+	if t.cursor != nil {
+		cursor = *t.cursor
+	}
+	sameJournal := w.Journal == cursor.Journal
+	c.evidence = sameJournal && w.BootID == cursor.BootID && w.Acked <= cursor.Seq
+	if !c.evidence {
+		t.cursor = &store.Cursor{Journal: w.Journal, BootID: w.BootID, Seq: w.Acked}
+		if sameJournal {
+			t.cursor.Seq = max(w.Acked, cursor.Seq)
+		}
+	}
+	c.whyLost = "the runner's journal is not the one in which the job was started"
+	if sameJournal && w.BootID != cursor.BootID {
+		c.whyLost = "the machine restarted while the job was live"
+	}
+	c.runnerStatus.Store(&job.RunnerStatus{PID: w.PID, Version: w.Version})
+	c.setRunnerProblem("")
+}
+
+// attach compares what the registry says is live with what the runner knows.
 //
 //	runner knows the run        its events follow; what was asked of it is said again
 //	unknown, evidence good      never forked: a start is sent again, a stop has nothing to stop
@@ -24,59 +52,51 @@ type connected struct {
 // The evidence is good when the runner's journal is the one that our cursor counts in, written in
 // the same boot, and no other daemon has acknowledged events that we have not seen: then the
 // absence of a run in it proves that no INTENT was written, and so that nothing was forked.
-func (in connected) apply(c *core, t *tx) {
-	c.disconnect()
-	c.runner, c.welcome = in.runner, in.welcome
-	w := &in.welcome
-	c.runnerStatus.Store(&job.RunnerStatus{PID: w.PID, Version: w.Version})
-	good := w.Journal == c.cursor.Journal && w.BootID == c.cursor.BootID && w.Acked <= c.cursor.Seq
-	why := "the runner's journal is not the one in which the job was started"
-	if w.Journal == c.cursor.Journal && w.BootID != c.cursor.BootID {
-		why = "the machine restarted while the job was live"
+func (c *core) attach(t *tx) {
+	c.attaching = false
+	if c.runner == nil {
+		return // gone again in the same step
 	}
-	known := make(map[string]bool, len(w.Runs))
+	t.vital = true
+	w := &c.welcome
+	known := make(map[string]wire.Run, len(w.Runs))
 	for _, r := range w.Runs {
-		known[r.RunID] = true
+		known[r.RunID] = r
 		if j := c.live[r.JobID]; j == nil || j.RunID != r.RunID {
 			c.o.Log.Warn("the runner has a run that the registry does not know as live", "job", r.JobID, "run", r.RunID, "state", r.State)
 		}
 	}
-	var starts []wire.Start
-	var stops []wire.Stop
-	for _, j := range c.live {
-		switch {
-		case known[j.RunID]:
-			if j.Want != "" {
-				stops = append(stops, wire.Stop{RunID: j.RunID, Why: string(j.Want)})
-			}
-		case !good:
-			lose(t.edit(j), t.at, why)
-		case !j.StartedAt.IsZero():
-			lose(t.edit(j), t.at, "the runner does not know the job any more")
-		case j.Want != "":
-			neverStarted(t.edit(j), t.at)
-		default:
-			starts = append(starts, c.start(t.ctx, j))
+	for id := range c.live {
+		if j := c.current(t, id); j.State.Live() {
+			run, ok := known[j.RunID]
+			c.attachJob(t, j, ok, run.Stopping)
 		}
 	}
-	if !good {
-		// From here on this journal is the one that evidence is taken from.
-		t.cursor = &store.Cursor{Journal: w.Journal, BootID: w.BootID, Seq: w.Acked}
-		if w.Journal == c.cursor.Journal {
-			t.cursor.Seq = max(t.cursor.Seq, c.cursor.Seq)
-		}
-	}
-	c.setRunnerProblem("")
-	t.after = append(t.after, func() {
-		if len(starts) > 0 {
-			c.send(&wire.Message{Start: starts})
-		}
-		if len(stops) > 0 {
-			c.send(&wire.Message{Stop: stops})
-		}
-	})
 	c.o.Log.Info("runner connected", "pid", w.PID, "version", w.Version, "runs", len(w.Runs), "live", len(c.live),
-		"started_again", len(starts), "evidence_good", good)
+		"started_again", len(t.starts), "evidence_good", c.evidence)
+}
+
+func (c *core) attachJob(t *tx, j *job.Job, known, stopping bool) {
+	switch {
+	case known:
+		if j.Want != "" && !stopping && (t.edits[j.ID] == nil || t.edits[j.ID].stop == nil) {
+			t.stops = append(t.stops, stopOf(j))
+		}
+	case !c.evidence:
+		lose(t.edit(j), t.at, c.whyLost)
+	case !j.StartedAt.IsZero():
+		lose(t.edit(j), t.at, "the runner does not know the job any more")
+	case j.Want != "":
+		neverStarted(t.edit(j), t.at)
+	default:
+		env, err := c.captured(t.ctx, j)
+		if err != nil {
+			c.o.Log.Error("read a job's environment: it is queued again", "job", j.ID, "error", err)
+			neverStarted(t.edit(j), t.at)
+			return
+		}
+		t.starts = append(t.starts, c.start(j, env))
+	}
 }
 
 // lose ends a job whose outcome cannot be known.
@@ -88,14 +108,21 @@ func lose(e *edit, at time.Time, why string) {
 	concludeWant(e)
 }
 
-// neverStarted ends a claimed job that was asked to end before anything was forked.
+// neverStarted takes a claim back before anything was forked: the job ends as it was asked to, or
+// waits again as if it had not been claimed.
 func neverStarted(e *edit, at time.Time) {
 	n := e.to
-	n.FinishedAt = at
-	n.State, n.Reason = job.Stopped, job.ReasonUser
-	if n.Want == job.WantShutdown {
-		n.Reason = job.ReasonShutdown
+	switch n.Want {
+	case "":
+		n.State, n.RunID = job.Queued, ""
+		n.Attempt--
+		return
+	case job.WantShutdown:
+		n.State, n.Reason = job.Stopped, job.ReasonShutdown
+	default:
+		n.State, n.Reason = job.Stopped, job.ReasonUser
 	}
+	n.FinishedAt = at
 	concludeWant(e)
 }
 

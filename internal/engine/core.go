@@ -34,6 +34,7 @@ type core struct {
 	queues        atomic.Pointer[map[string]job.Queue]
 	runnerStatus  atomic.Pointer[job.RunnerStatus] // nil while not connected
 	runnerProblem atomic.Pointer[string]           // why there is no runner
+	lastHead      atomic.Int64                     // the highest job.Head given out
 	stopping      atomic.Bool                      // adds nothing any more
 	quit          atomic.Bool                      // the runner was asked to end: no connection is made any more
 
@@ -42,20 +43,30 @@ type core struct {
 	cursor    store.Cursor
 	envs      map[int64][]string // cache of captured environments
 	lastQueue string             // served last; see scheduler.State
-	headSeq   int64              // the highest job.Head given out
 
 	runner  sender // nil while not connected
 	welcome wire.Welcome
 
-	again    bool // take another step at once
-	full     bool // the disk was full at the last claim
-	retry    <-chan time.Time
-	shutdown *shutdown // nil until asked for
+	runnerStops bool // the connected runner is ending: it refuses every start
+	attaching   bool // a runner has welcomed us and is not yet compared with what is live
+	evidence    bool // the absence of a run in its welcome proves that the run was never forked
+	whyLost     string
+
+	again    bool             // take another step at once
+	retry    <-chan time.Time // claiming is paused until then; nil = it is not
+	shutdown *shutdown        // nil until asked for
 	finished bool
 }
 
-// diskRetry is how long a full disk keeps waiting jobs from being claimed before the next try.
-const diskRetry = 5 * time.Second
+// claimPause is how long waiting jobs are left alone when claiming failed: a full disk, say.
+const claimPause = 5 * time.Second
+
+// pauseClaims leaves waiting jobs alone for a while.
+func (c *core) pauseClaims() {
+	if c.retry == nil {
+		c.retry = time.After(claimPause)
+	}
+}
 
 func newCore(ctx context.Context, o *Options, proc *procView, in *mailbox) (*core, error) {
 	c := &core{o: o, proc: proc, in: in, live: map[int64]*job.Job{},
@@ -101,15 +112,13 @@ func (c *core) setRunnerProblem(text string) {
 
 // run takes steps until ctx ends or a shutdown is complete.
 func (c *core) run(ctx context.Context) {
-	for !c.finished {
+	for !c.finished && ctx.Err() == nil {
 		if !c.again {
 			select {
 			case <-ctx.Done():
-				c.disconnect()
-				return
 			case <-c.in.ready:
 			case <-c.retry:
-				c.retry, c.full = nil, false
+				c.retry = nil
 			case <-c.shutdown.expired():
 				c.shutdown.passed = true
 			}
@@ -120,18 +129,20 @@ func (c *core) run(ctx context.Context) {
 	c.disconnect()
 }
 
-// step applies inputs, commits what they change and acts on it.
+// step applies inputs, commits what they change and acts on it; then it claims what may start. Claims
+// have a commit of their own: they must not use the room that is kept for recording ends.
 func (c *core) step(ctx context.Context, inputs []input) {
 	t := c.begin(ctx)
 	for _, in := range inputs {
 		in.apply(c, t)
 	}
-	c.continueShutdown(t)
-	if t.movesWaiting {
-		// The order of the lines has changed: commit it before it is read for dispatch.
-		c.commit(t)
-		t = c.begin(ctx)
+	if c.attaching {
+		c.attach(t)
 	}
+	c.continueShutdown(t)
+	c.commit(t)
+
+	t = c.begin(ctx)
 	c.dispatch(t)
 	c.commit(t)
 	c.endShutdown()
@@ -142,13 +153,16 @@ type tx struct {
 	ctx context.Context
 	at  time.Time
 
-	edits  map[int64]*edit
-	order  []int64 // keys of edits as they came
-	claims []int64 // those of them that are claims
+	edits map[int64]*edit
+	order []int64 // keys of edits as they came
 
 	cursor       *store.Cursor
 	acknowledges bool
-	movesWaiting bool
+	vital        bool // has to be recorded even on a full disk
+	claims       bool
+
+	starts []wire.Start // said again, of jobs that do not change
+	stops  []wire.Stop
 
 	after   []func()     // what to do once committed
 	replies []chan error // who waits for the commit
@@ -159,6 +173,7 @@ type edit struct {
 	from    *job.Job
 	to      *job.Job
 	archive *job.Attempt
+	start   *wire.Start
 	stop    *wire.Stop
 }
 
@@ -187,41 +202,51 @@ func (c *core) current(t *tx, id int64) *job.Job {
 	return c.live[id]
 }
 
-// commit writes t and then acts on it. Where the disk has no room for claims, everything else is
-// still committed.
+// commit writes t and then acts on it.
 func (c *core) commit(t *tx) {
 	done, err := c.write(t)
-	if job.CodeOf(err) == job.Exhausted && len(t.claims) > 0 {
-		c.o.Log.Error("no room to claim waiting jobs: they go on waiting", "error", err)
-		c.full, c.retry = true, time.After(diskRetry)
-		for _, id := range t.claims {
-			delete(t.edits, id)
-		}
-		t.claims = nil
-		done, err = c.write(t)
-	}
 	if err != nil {
-		c.o.Log.Error("commit failed", "jobs", len(t.edits), "error", err)
-		t.finish(err)
-		if t.cursor != nil {
-			c.disconnect() // what was not recorded is sent again on the next connection
+		c.o.Log.Error("commit failed", "jobs", len(t.edits), "claims", t.claims, "error", err)
+		if t.claims {
+			c.pauseClaims()
 		}
+		if t.vital {
+			c.disconnect() // what was not recorded is said again on the next connection
+		}
+		t.finish(err)
 		return
 	}
 	for _, id := range done.Conflicts {
-		c.o.Log.Debug("a job changed meanwhile", "job", id)
-		delete(t.edits, id)
+		c.conflict(t, id)
 	}
 	c.settle(t)
 	t.finish(nil)
 }
 
+// conflict drops an edit that was made from a record that is not the present one. For a waiting or
+// ended job that is the way of things. Nobody else writes live ones: should it happen all the same,
+// the record is read again and the runner asked anew.
+func (c *core) conflict(t *tx, id int64) {
+	from := t.edits[id].from
+	delete(t.edits, id)
+	if !from.State.Live() {
+		return
+	}
+	c.o.Log.Error("the record of a live job was changed by somebody else", "job", id)
+	c.disconnect()
+	delete(c.live, id)
+	c.queueLive[from.Queue]--
+	if j, err := c.o.Store.Job(t.ctx, id); err == nil && j.State.Live() {
+		c.live[id] = j
+		c.queueLive[j.Queue]++
+	}
+}
+
 func (c *core) write(t *tx) (store.Committed, error) {
-	w := store.Commit{At: t.at, Cursor: t.cursor, Vital: t.acknowledges}
+	w := store.Commit{At: t.at, Cursor: t.cursor, Vital: t.vital}
 	for _, id := range t.order {
-		if e := t.edits[id]; e != nil {
-			w.Updates = append(w.Updates, store.Update{Job: e.to, From: e.from.State, Archive: e.archive})
-		}
+		e := t.edits[id]
+		w.Updates = append(w.Updates, store.Update{Job: e.to, From: e.from.State, Archive: e.archive})
 	}
 	if len(w.Updates) == 0 && w.Cursor == nil {
 		return store.Committed{}, nil
@@ -231,8 +256,7 @@ func (c *core) write(t *tx) (store.Committed, error) {
 
 // settle brings memory in line with what is committed and tells the runner.
 func (c *core) settle(t *tx) {
-	var starts []wire.Start
-	var stops []wire.Stop
+	starts, stops := t.starts, t.stops
 	for _, id := range t.order {
 		e := t.edits[id]
 		if e == nil {
@@ -252,14 +276,11 @@ func (c *core) settle(t *tx) {
 		if e.from.State != e.to.State {
 			c.proc.set(e.to)
 		}
-		switch {
-		case e.to.State == job.Starting && !wasLive:
-			starts = append(starts, c.start(t.ctx, e.to))
-		case e.stop != nil && isLive:
-			stops = append(stops, *e.stop)
+		if e.start != nil {
+			starts = append(starts, *e.start)
 		}
-		if e.to.State == job.Queued {
-			c.again = true
+		if e.stop != nil && isLive {
+			stops = append(stops, *e.stop)
 		}
 	}
 	if t.cursor != nil {
@@ -270,11 +291,7 @@ func (c *core) settle(t *tx) {
 		c.send(&wire.Message{Ack: &wire.Ack{Cursor: c.cursor.Seq}})
 		c.point("engine.after-ack")
 	}
-	if len(starts) > 0 {
-		c.point("engine.after-claim")
-		c.send(&wire.Message{Start: starts})
-		c.point("engine.after-start-sent")
-	}
+	c.sendStarts(starts)
 	if len(stops) > 0 {
 		c.send(&wire.Message{Stop: stops})
 		c.point("engine.after-stop-sent")
@@ -282,6 +299,40 @@ func (c *core) settle(t *tx) {
 	for _, f := range t.after {
 		f()
 	}
+}
+
+// startsBytes is about how much of starts goes into one message, far below wire.MaxMessage.
+const startsBytes = 4 << 20
+
+// sendStarts asks for runs, in as many messages as their size needs.
+func (c *core) sendStarts(starts []wire.Start) {
+	if len(starts) == 0 {
+		return
+	}
+	c.point("engine.after-claim")
+	first, size := 0, 0
+	for i := range starts {
+		n := sizeOf(&starts[i])
+		if size+n > startsBytes && i > first {
+			c.send(&wire.Message{Start: starts[first:i]})
+			first, size = i, 0
+		}
+		size += n
+	}
+	c.send(&wire.Message{Start: starts[first:]})
+	c.point("engine.after-start-sent")
+}
+
+// sizeOf is about how long s is on the wire.
+func sizeOf(s *wire.Start) int {
+	n := 512
+	for _, a := range s.Argv {
+		n += len(a) + 3
+	}
+	for _, e := range s.Env {
+		n += len(e) + 3
+	}
+	return n
 }
 
 // finish answers everybody who waits for t.

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/joblog"
@@ -22,10 +21,10 @@ const maxClaims = 500
 // dispatch claims waiting jobs for the free slots. The claim is committed with t; only then is the
 // runner asked. Without a runner nothing is claimed: jobs wait where they are.
 func (c *core) dispatch(t *tx) {
-	if c.runner == nil || c.shutdown != nil || c.full {
+	if c.runner == nil || c.runnerStops || c.shutdown != nil || c.retry != nil {
 		return
 	}
-	s := c.schedulerState(t)
+	s := c.schedulerState()
 	waiting := map[int64]*job.Job{}
 	counts := c.o.Store.Counts().ByQueue
 	for i := range s.Queues {
@@ -34,17 +33,15 @@ func (c *core) dispatch(t *tx) {
 		if free == 0 || counts[q.Name][job.Queued] == 0 {
 			continue
 		}
-		// Jobs that t itself moved are still in the store's line: read that many more.
-		line, err := c.o.Store.Candidates(t.ctx, q.Name, min(free, maxClaims)+len(t.edits))
+		line, err := c.o.Store.Candidates(t.ctx, q.Name, min(free, maxClaims))
 		if err != nil {
 			c.o.Log.Error("read waiting jobs", "queue", q.Name, "error", err)
+			c.pauseClaims()
 			continue
 		}
 		for _, j := range line {
-			if t.edits[j.ID] == nil {
-				q.Waiting = append(q.Waiting, j.ID)
-				waiting[j.ID] = j
-			}
+			q.Waiting = append(q.Waiting, j.ID)
+			waiting[j.ID] = j
 		}
 	}
 	d := scheduler.Decide(s)
@@ -55,44 +52,42 @@ func (c *core) dispatch(t *tx) {
 	}
 }
 
-// schedulerState is what is live, with t's changes.
-func (c *core) schedulerState(t *tx) scheduler.State {
-	live := map[string]int{}
-	for _, e := range t.edits {
-		if was, is := e.from.State.Live(), e.to.State.Live(); was && !is {
-			live[e.from.Queue]--
-		} else if is && !was {
-			live[e.to.Queue]++
-		}
-	}
-	s := scheduler.State{MaxLive: c.o.MaxConcurrent, Last: c.lastQueue}
+// schedulerState is what is live now.
+func (c *core) schedulerState() scheduler.State {
+	s := scheduler.State{MaxLive: c.o.MaxConcurrent, Live: len(c.live), Last: c.lastQueue}
 	for name, q := range *c.queues.Load() {
-		n := c.queueLive[name] + live[name]
-		s.Live += n
-		s.Queues = append(s.Queues, scheduler.Queue{Name: name, Limit: q.Concurrency, Live: n, Paused: q.Paused})
+		s.Queues = append(s.Queues, scheduler.Queue{Name: name, Limit: q.Concurrency, Live: c.queueLive[name], Paused: q.Paused})
 	}
 	return s
 }
 
 // claim gives a waiting job a new attempt, with a run id and a fence of its own.
 func (c *core) claim(t *tx, j *job.Job) {
-	n := t.edit(j).to
-	n.State = job.Starting
-	n.Attempt++
-	n.Fence++
-	n.RunID = c.o.NewRunID()
-	n.Node = c.o.Node
-	t.claims = append(t.claims, j.ID)
+	env, err := c.captured(t.ctx, j)
+	if err != nil { // it must not run with another environment than its own
+		c.o.Log.Error("read a job's environment", "job", j.ID, "error", err)
+		c.pauseClaims()
+		return
+	}
+	e := t.edit(j)
+	e.to.State = job.Starting
+	e.to.Attempt++
+	e.to.Fence++
+	e.to.RunID = c.o.NewRunID()
+	e.to.Node = c.o.Node
+	start := c.start(e.to, env)
+	e.start = &start
+	t.claims = true
 }
 
 // start is the request that runs j's attempt.
-func (c *core) start(ctx context.Context, j *job.Job) wire.Start {
+func (c *core) start(j *job.Job, env []string) wire.Start {
 	s := wire.Start{
 		RunID: j.RunID, JobID: j.ID, Fence: j.Fence, Argv: j.Command, Cwd: j.Cwd, Umask: j.Umask,
 		Stdout:    joblog.Path(c.o.LogDir, j.ID, j.Attempt, "stdout"),
 		TimeoutMS: time.Duration(j.Timeout).Milliseconds(),
 		GraceMS:   time.Duration(j.Grace).Milliseconds(),
-		Env:       c.environ(ctx, j),
+		Env:       c.environ(j, env),
 	}
 	if j.Timeout > 0 {
 		s.TimeoutMS = max(s.TimeoutMS, 1) // 0 would mean no limit
@@ -112,19 +107,26 @@ func (c *core) start(ctx context.Context, j *job.Job) wire.Start {
 // maxEnvs bounds the cache of environments: most jobs of a time share a few.
 const maxEnvs = 64
 
-func (c *core) environ(ctx context.Context, j *job.Job) []string {
-	env, ok := c.envs[j.EnvID]
-	if !ok {
-		var err error
-		if env, err = c.o.Store.Env(ctx, j.EnvID); err != nil {
-			c.o.Log.Error("read a job's environment", "job", j.ID, "error", err)
-		} else {
-			if len(c.envs) >= maxEnvs {
-				clear(c.envs)
-			}
-			c.envs[j.EnvID] = env
-		}
+// captured returns the environment that came with the job.
+func (c *core) captured(ctx context.Context, j *job.Job) ([]string, error) {
+	if env, ok := c.envs[j.EnvID]; ok {
+		return env, nil
 	}
+	env, err := c.o.Store.Env(ctx, j.EnvID)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.envs) >= maxEnvs {
+		clear(c.envs)
+	}
+	c.envs[j.EnvID] = env
+	return env, nil
+}
+
+// ownVariables are set for each job and never taken from the environment that came with it.
+var ownVariables = []string{"QUEUEMGR_JOB_ID", "QUEUEMGR_RUN_ID", "QUEUEMGR_ATTEMPT", "QUEUEMGR_QUEUE", "QUEUEMGR_FENCE", "QUEUEMGR_DIR"}
+
+func (c *core) environ(j *job.Job, env []string) []string {
 	return append(slices.Clone(env),
 		"QUEUEMGR_JOB_ID="+strconv.FormatInt(j.ID, 10),
 		"QUEUEMGR_RUN_ID="+j.RunID,
@@ -146,7 +148,7 @@ func environment(given map[string]string, uid uint32) []string {
 		}
 	}
 	for k, v := range given {
-		if !strings.HasPrefix(k, "QUEUEMGR_") { // ours to set
+		if !slices.Contains(ownVariables, k) {
 			env = append(env, fmt.Sprintf("%s=%s", k, v))
 		}
 	}

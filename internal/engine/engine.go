@@ -102,7 +102,7 @@ func (e *Engine) Close() {
 
 // Shutdown implements job.Service.
 func (e *Engine) Shutdown(ctx context.Context, keepJobs bool) error {
-	return e.do(ctx, func(c *core, t *tx) error { return c.beginShutdown(t, keepJobs) })
+	return e.do(ctx, func(c *core, t *tx) error { c.beginShutdown(t, keepJobs); return nil })
 }
 
 // do runs f in the core's next step and returns when what f changed is committed. When ctx ends
@@ -114,9 +114,14 @@ func (e *Engine) do(ctx context.Context, f func(*core, *tx) error) error {
 	case err := <-reply:
 		return err
 	case <-e.done:
-		return errStopping()
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	select {
+	case err := <-reply: // its own step was the last one
+		return err
+	default:
+		return errStopping()
 	}
 }
 

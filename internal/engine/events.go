@@ -36,7 +36,7 @@ func (in received) apply(c *core, t *tx) {
 		c.event(t, ev)
 	}
 	t.cursor = &store.Cursor{Journal: c.welcome.Journal, BootID: c.welcome.BootID, Seq: cursor.Seq}
-	t.acknowledges = true
+	t.acknowledges, t.vital = true, true
 }
 
 func (c *core) event(t *tx, ev *wire.Event) {
@@ -55,6 +55,10 @@ func (c *core) event(t *tx, ev *wire.Event) {
 			e.to.State = job.Running
 		}
 	case wire.Exited:
+		if ev.Cause == wire.CauseRefused {
+			c.o.Log.Warn("the runner could not start a job now", "job", j.ID, "error", ev.Error)
+			c.pauseClaims()
+		}
 		end(e, ev)
 	default:
 		c.o.Log.Warn("unknown event from the runner", "kind", ev.Kind, "job", ev.JobID)
@@ -65,6 +69,10 @@ func (c *core) event(t *tx, ev *wire.Event) {
 // process ended before or after a signal was sent.
 func end(e *edit, ev *wire.Event) {
 	n := e.to
+	if ev.Cause == wire.CauseRefused {
+		neverStarted(e, ev.At)
+		return
+	}
 	n.FinishedAt = ev.At
 	n.PID = 0
 	n.ExitCode = ev.ExitCode
@@ -86,6 +94,9 @@ func end(e *edit, ev *wire.Event) {
 	case wire.CauseTimeout:
 		n.State, n.Reason = job.Failed, job.ReasonTimeout
 		n.Error = fmt.Sprintf("stopped after its time limit of %s", n.Timeout)
+		if ev.Error != "" {
+			n.Error += "; " + ev.Error
+		}
 	case wire.CauseSpawn:
 		n.State, n.Reason = job.Failed, job.ReasonSpawn
 		n.ExitCode = spawnExitCode(syscall.Errno(ev.Errno))
@@ -117,7 +128,7 @@ func spawnExitCode(errno syscall.Errno) *int {
 func concludeWant(e *edit) {
 	n := e.to
 	want := n.Want
-	n.Want = ""
+	n.Want, n.WantForce, n.WantGrace = "", false, nil
 	again := n.OnLost == job.OnLostRequeue && want != job.WantStop
 	switch {
 	case want == job.WantDelete:
@@ -135,7 +146,7 @@ func requeue(e *edit, at time.Time) {
 		e.archive = &job.Attempt{JobID: n.ID, Attempt: n.Attempt, RunID: n.RunID, State: n.State, Reason: n.Reason,
 			ExitCode: n.ExitCode, Signal: n.Signal, StartedAt: n.StartedAt, FinishedAt: n.FinishedAt, Usage: n.Usage, Error: n.Error}
 	}
-	n.State, n.Reason, n.Want = job.Queued, "", ""
+	n.State, n.Reason = job.Queued, ""
 	n.ExitCode, n.Signal, n.Usage, n.Error = nil, 0, nil, ""
 	n.Progress, n.StatusText, n.Result = nil, "", nil
 	n.StartedAt, n.FinishedAt, n.PID, n.RunID = time.Time{}, time.Time{}, 0, ""

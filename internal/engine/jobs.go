@@ -96,7 +96,8 @@ func (e *Engine) add(ctx context.Context, b job.Batch) ([]*job.Job, error) {
 		}
 		add.Jobs[i] = store.NewJob{Job: j, Env: env}
 	}
-	added, err := e.o.Store.AddJobs(ctx, add)
+	// Carried out even when the caller goes away: what is on disk has to be dispatched.
+	added, err := e.o.Store.AddJobs(context.WithoutCancel(ctx), add)
 	if err != nil {
 		return nil, err
 	}
@@ -217,8 +218,14 @@ func (e *Engine) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
 	if err != nil {
 		return page, err
 	}
-	for i, j := range page.Jobs {
-		page.Jobs[i] = e.describe(j)
+	var counts map[string]map[job.State]int64
+	for _, j := range page.Jobs {
+		if j.State.Waiting() {
+			if counts == nil {
+				counts = e.o.Store.Counts().ByQueue
+			}
+			j.WaitReason = e.waitReason(j, counts)
+		}
 	}
 	return page, nil
 }
@@ -229,13 +236,13 @@ func (e *Engine) describe(j *job.Job) *job.Job {
 		return j
 	}
 	d := *j
-	d.WaitReason = e.waitReason(j)
+	d.WaitReason = e.waitReason(j, e.o.Store.Counts().ByQueue)
 	return &d
 }
 
-func (e *Engine) waitReason(j *job.Job) string {
+func (e *Engine) waitReason(j *job.Job, counts map[string]map[job.State]int64) string {
 	q := (*e.core.queues.Load())[j.Queue]
-	counts := e.o.Store.Counts().ByQueue
+	problem := e.core.runnerProblem.Load()
 	live, total := liveCount(counts[j.Queue]), 0
 	for _, states := range counts {
 		total += liveCount(states)
@@ -245,8 +252,8 @@ func (e *Engine) waitReason(j *job.Job) string {
 		return fmt.Sprintf("held: queuemgr job start %d", j.ID)
 	case q.Paused:
 		return fmt.Sprintf("queue %s is paused", j.Queue)
-	case e.core.runnerProblem.Load() != nil:
-		return *e.core.runnerProblem.Load()
+	case problem != nil:
+		return *problem
 	case q.Concurrency > 0 && live >= q.Concurrency:
 		return fmt.Sprintf("queue %s has %d of %d slots taken", j.Queue, live, q.Concurrency)
 	case e.o.MaxConcurrent > 0 && total >= e.o.MaxConcurrent:

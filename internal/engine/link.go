@@ -77,7 +77,7 @@ func (l *link) connection(ctx context.Context) error {
 			l.in.put(received{from: conn, events: m.Events})
 		}
 		if m.Bye != nil {
-			l.in.put(bye{running: m.Bye.Running})
+			l.in.put(bye{from: conn, Bye: *m.Bye})
 		}
 	}
 }

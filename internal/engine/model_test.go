@@ -75,6 +75,23 @@ func TestProtocolModel(t *testing.T) {
 					w.runnerDieAt = rapid.SampledFrom(runnerPoints).Draw(rt, "point")
 				}
 			},
+			"shutdown": func(rt *rapid.T) {
+				if rapid.IntRange(0, 5).Draw(rt, "rarely") == 0 {
+					w.shutDown()
+				}
+			},
+			"commit fails": func(*rapid.T) { w.store.fails = true },
+			"claims go on": func(*rapid.T) {
+				if w.daemon != nil {
+					w.daemon.core.retry = nil
+				}
+			},
+			"runner is told to end": func(rt *rapid.T) {
+				if w.runner != nil && rapid.IntRange(0, 5).Draw(rt, "rarely") == 0 {
+					w.everShutDown = true
+					w.toRunner(w.runner.HandleShutdown)
+				}
+			},
 			"reboot": func(rt *rapid.T) {
 				if rapid.IntRange(0, 9).Draw(rt, "rarely") == 0 {
 					w.reboot(rapid.IntRange(0, 3).Draw(rt, "lost") == 0, rt)
@@ -149,6 +166,7 @@ func (w *world) actOnSome(rt *rapid.T, action job.Action) {
 // settle lets everything come to its end without further deaths.
 func (w *world) settle() {
 	w.dieAt, w.runnerDieAt = "", ""
+	w.store.fails = false
 	for range 10_000 {
 		w.flow()
 		for _, p := range w.os.alive() {
@@ -184,6 +202,7 @@ func (w *world) flow() {
 	w.startRunner()
 	w.deliver()
 	w.connect()
+	w.daemon.core.retry = nil
 	w.step()
 	for range len(w.sent) {
 		w.deliver()

@@ -27,7 +27,7 @@ type world struct {
 	t     *rapid.T
 	ctx   context.Context
 	os    *simOS
-	store store.Store
+	store *brittle
 	hub   *Hub
 	opts  *Options
 	proc  *procView
@@ -49,6 +49,8 @@ type world struct {
 	touched  map[string]bool // run ids that a dead runner or a reboot may have cost
 	requeues map[int64]bool  // jobs with on_lost = requeue
 	runSeq   int
+
+	everShutDown bool
 }
 
 // ends is what was asked of a job while the daemon acknowledged it.
@@ -105,11 +107,11 @@ func newWorld(t *rapid.T, dir string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.store = s
+	w.store = &brittle{Store: s}
 	if w.proc, err = newProcView(dir, log); err != nil {
 		t.Fatal(err)
 	}
-	w.opts = &Options{Store: s, Hub: w.hub, Now: w.os.Now, Log: log, Node: "model", LogDir: dir, ProcDir: dir, MaxConcurrent: 3,
+	w.opts = &Options{Store: w.store, Hub: w.hub, Now: w.os.Now, Log: log, Node: "model", LogDir: dir, ProcDir: dir, MaxConcurrent: 3,
 		ShutdownTimeout: time.Minute, NewRunID: w.newRunID,
 		atPoint: func(name string) {
 			if name == w.dieAt {
@@ -175,8 +177,12 @@ func (w *world) step() {
 		return
 	}
 	c := w.daemon.core
-	if !survive(func() { c.step(w.ctx, w.daemon.in.take()) }) {
+	if !survive(func() { c.step(w.ctx, w.daemon.in.take()) }) || c.finished {
 		w.killDaemon()
+		return
+	}
+	if w.conn != nil && w.conn.closed && c.runner == nil {
+		w.daemon.in.put(disconnected{runner: w.conn}) // as the link says it
 	}
 }
 
@@ -192,6 +198,9 @@ func (w *world) deliverAnswer() {
 	}
 	if len(m.Events) > 0 {
 		w.daemon.in.put(received{from: w.conn, events: m.Events})
+	}
+	if m.Bye != nil {
+		w.daemon.in.put(bye{from: w.conn, Bye: *m.Bye})
 	}
 }
 
@@ -235,7 +244,7 @@ func (w *world) toRunner(f func()) {
 	if w.runner == nil {
 		return
 	}
-	if !survive(func() { f(); w.runner.Flush() }) {
+	if !survive(func() { f(); w.runner.Flush() }) || w.runner.Finished() {
 		w.killRunner()
 	}
 }
@@ -328,6 +337,9 @@ func (w *world) add(requeue bool, timeout time.Duration) {
 		s.OnLost = job.OnLostRequeue
 	}
 	j, err := w.daemon.AddJob(job.WithCaller(w.ctx, job.Caller{UID: 0, Name: "root"}), s)
+	if w.daemon.core.stopping.Load() && job.CodeOf(err) == job.Unavailable {
+		return
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -344,13 +356,39 @@ func (w *world) act(id int64, action job.Action, force bool) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := &acting{r: job.ActRequest{Action: action, Force: force}, jobs: []*job.Job{j}}
+	a := &acting{r: job.ActRequest{Action: action, Force: force}, jobs: []*job.Job{j}, head: 1}
 	w.daemon.in.put(call{f: a.run, reply: make(chan error, 1)})
-	// Recorded before the step: a daemon that dies in it may have committed.
+	// Recorded before the step, which takes other inputs along: a daemon that dies in it may have
+	// committed.
 	asked := w.asked[id]
 	asked.stop = asked.stop || action == job.ActStop
 	asked.del = asked.del || action == job.ActDelete
 	asked.start = asked.start || action == job.ActStart
 	w.asked[id] = asked
-	w.step()
+	if action == job.ActStart {
+		w.step()
+	}
+}
+
+// shutDown asks the daemon to end its jobs and itself; once it has, it is dead like any other.
+func (w *world) shutDown() {
+	if w.daemon == nil {
+		return
+	}
+	w.everShutDown = true
+	w.daemon.in.put(call{f: func(c *core, t *tx) error { c.beginShutdown(t, false); return nil }, reply: make(chan error, 1)})
+}
+
+// brittle is a registry whose next commit may fail.
+type brittle struct {
+	store.Store
+	fails bool
+}
+
+func (b *brittle) Commit(ctx context.Context, c store.Commit) (store.Committed, error) {
+	if b.fails {
+		b.fails = false
+		return store.Committed{}, &job.Error{Code: job.Exhausted, Message: "no room"}
+	}
+	return b.Store.Commit(ctx, c)
 }

@@ -115,7 +115,9 @@ func (p *procView) write(dir string, j *job.Job) error {
 	line("Owner", j.Owner)
 	line("Cwd", j.Cwd)
 	line("Command", strings.Join(j.Command, " "))
-	line("StartedAt", j.StartedAt.UTC().Format(time.RFC3339Nano))
+	if !j.StartedAt.IsZero() {
+		line("StartedAt", j.StartedAt.UTC().Format(time.RFC3339Nano))
+	}
 	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
 		return err
 	}

@@ -28,22 +28,28 @@ func (s *shutdown) expired() <-chan time.Time {
 	return s.deadline
 }
 
-func (c *core) beginShutdown(t *tx, keepJobs bool) error {
-	c.stopping.Store(true)
+// beginShutdown asks every live job to end. Asked for again it asks those that were not yet.
+func (c *core) beginShutdown(t *tx, keepJobs bool) {
 	if keepJobs {
-		t.after = append(t.after, func() { c.finished = true })
-		return nil
+		t.after = append(t.after, func() {
+			c.stopping.Store(true)
+			c.finished = true
+		})
+		return
 	}
-	if c.shutdown != nil {
-		return nil
+	for id := range c.live {
+		if j := c.current(t, id); j.Want == "" {
+			grace := min(time.Duration(j.Grace), c.o.ShutdownTimeout)
+			c.askToEnd(t, j, job.WantShutdown, &grace, false)
+		}
 	}
-	c.o.Log.Info("shutting down", "live", len(c.live), "timeout", c.o.ShutdownTimeout)
-	c.shutdown = &shutdown{deadline: time.After(c.o.ShutdownTimeout)}
-	for _, j := range c.live {
-		grace := min(time.Duration(j.Grace), c.o.ShutdownTimeout)
-		c.askToEnd(t, j, job.WantShutdown, &grace, false)
-	}
-	return nil
+	t.after = append(t.after, func() {
+		if c.shutdown == nil {
+			c.o.Log.Info("shutting down", "live", len(c.live), "timeout", c.o.ShutdownTimeout)
+			c.stopping.Store(true)
+			c.shutdown = &shutdown{deadline: time.After(c.o.ShutdownTimeout)}
+		}
+	})
 }
 
 // continueShutdown forces what has not ended by the deadline, and gives up after a margin: the
@@ -81,13 +87,24 @@ func (c *core) endShutdown() {
 	}
 }
 
-// bye is the runner's answer to Quit. A runner that ends closes the connection as the last thing
-// it does, which ends the shutdown; one that stays does not.
-type bye struct{ running int }
+// bye is the runner's answer to Quit, or says unasked that it is ending. A runner that ends closes
+// the connection as the last thing it does, which ends the shutdown; one that stays does not.
+type bye struct {
+	from sender
+	wire.Bye
+}
 
 func (in bye) apply(c *core, _ *tx) {
-	if c.shutdown != nil && in.running > 0 {
-		c.o.Log.Warn("the runner stays: it has processes that the registry does not know", "running", in.running)
+	if in.from != c.runner {
+		return
+	}
+	if in.Stopping {
+		c.o.Log.Warn("the runner was told to end: jobs wait for the next one", "running", in.Running)
+		c.runnerStops = true
+		return
+	}
+	if c.shutdown != nil && in.Running > 0 {
+		c.o.Log.Warn("the runner stays: it has processes that the registry does not know", "running", in.Running)
 		c.shutdown.over = true
 	}
 }
