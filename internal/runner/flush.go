@@ -50,7 +50,7 @@ func (s *staged) event(e *wire.Event) {
 func (c *Core) Flush() {
 	intents := c.writeJournal()
 	s := c.staged
-	c.staged = staged{records: s.records}
+	c.staged = staged{records: s.records, sync: c.unwritten && s.sync}
 
 	if intents {
 		c.step("runner.after-intent")
@@ -127,6 +127,7 @@ func (c *Core) writeJournal() (intents bool) {
 			c.log.Error("ends of runs are kept in memory, and the runner stays, until the journal can be written", "error", err)
 		}
 		c.unwritten = true
+		s.sync = s.sync || c.away // when it is written, then for good
 		c.timers.set(&c.retryAt, c.sys.Now().Add(retryAfter), atRetry, nil)
 		return false
 	}

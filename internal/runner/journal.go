@@ -97,16 +97,24 @@ func (j *Journal) reserve(n int) error {
 	if j.noReserve || want <= j.reserved {
 		return nil
 	}
-	err := unix.Fallocate(int(j.f.Fd()), unix.FALLOC_FL_KEEP_SIZE, j.size, want+reserveSize-j.size)
+	reserved, err := j.allocate(j.f, j.size, want+reserveSize)
+	if err == nil {
+		j.reserved = reserved
+	}
+	return err
+}
+
+// allocate takes room for f up to the offset to and returns up to where it has some.
+func (j *Journal) allocate(f *os.File, from, to int64) (int64, error) {
+	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, from, to-from)
 	switch {
 	case err == nil:
-		j.reserved = want + reserveSize
+		return to, nil
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
 		j.noReserve = true
-	default:
-		return fmt.Errorf("reserve room in the runner journal: %w", err)
+		return 0, nil
 	}
-	return nil
+	return 0, fmt.Errorf("reserve room in the runner journal: %w", err)
 }
 
 // write appends whole records with one write(2). After an error nothing of them is in the file.
@@ -153,7 +161,18 @@ func (j *Journal) Rewrite(live []*runRecord, newID bool) error {
 			return err
 		}
 	}
-	f, err := replaceFile(j.path, buf)
+	var reserved int64
+	f, err := replaceFile(j.path, buf, func(f *os.File) error {
+		var err error
+		size := int64(len(buf))
+		reserved, err = j.allocate(f, size, size+2*reserveSize)
+		if newID && err != nil {
+			// Without its new identity the journal would lie; starts will be refused.
+			j.log.Warn("no room is kept for the ends of runs", "error", err)
+			return nil
+		}
+		return err // the old file stays, and its reserve
+	})
 	if err != nil {
 		return fmt.Errorf("rewrite runner journal: %w", err)
 	}
@@ -164,7 +183,7 @@ func (j *Journal) Rewrite(live []*runRecord, newID bool) error {
 	}
 	old := j.f
 	j.f, j.header = f, h
-	j.size, j.reserved = int64(len(buf)), 0
+	j.size, j.reserved = int64(len(buf)), reserved
 	j.rewriteAt = max(rewriteSize, 2*j.size)
 	if err := old.Close(); err != nil { // replaced: nothing of it is needed
 		j.log.Warn("close the replaced runner journal", "error", err)
@@ -172,8 +191,9 @@ func (j *Journal) Rewrite(live []*runRecord, newID bool) error {
 	return nil
 }
 
-// replaceFile puts a file with content in place of path and returns it open for writing.
-func replaceFile(path string, content []byte) (*os.File, error) {
+// replaceFile puts a file with content in place of path and returns it open for writing, if room
+// agrees to what is about to be the file.
+func replaceFile(path string, content []byte, room func(*os.File) error) (*os.File, error) {
 	tmp := path + ".new"
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -181,6 +201,9 @@ func replaceFile(path string, content []byte) (*os.File, error) {
 	}
 	if err = f.Chmod(0o600); err == nil { // the umask may be a job's at this moment
 		_, err = f.Write(content)
+	}
+	if err == nil {
+		err = room(f)
 	}
 	if err == nil {
 		err = f.Sync()
