@@ -9,6 +9,7 @@ package store
 import (
 	"context"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -50,9 +51,12 @@ type Jobs interface {
 	Env(ctx context.Context, id int64) ([]string, error)
 	// Attempts returns the archived attempts of a job, oldest first.
 	Attempts(ctx context.Context, id int64) ([]job.Attempt, error)
-	// ImportJobs writes records as they are, numbers included, each replacing a record of the
-	// same number; ID 0 takes the next one. The next number is then above every one imported.
-	ImportJobs(ctx context.Context, jobs []*job.Job, at time.Time) error
+	// ImportJobs writes records as they are, numbers included, all or none; ID 0 takes the next
+	// number, which is then above every one imported. It asks for the records one by one while it
+	// writes, so that they need not be in memory together, and sets ID, Rev and EnvID of each.
+	// Errors: job.Conflict (a number or key that is taken, or given twice), job.NotFound (queue),
+	// job.Invalid (number), all with Line; and the first error that jobs yields.
+	ImportJobs(ctx context.Context, jobs iter.Seq2[*job.Job, error], at time.Time) error
 	// NextID returns the number that the next job gets.
 	NextID() int64
 	// SkipIDs makes next the number of the next job where it is higher than that: a registry that

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -44,9 +45,9 @@ func Import(ctx context.Context, r Registry, in io.Reader, o ImportOptions) (Sum
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	im := &importer{o: o, now: o.Now().UTC().Truncate(time.Microsecond), r: r,
-		empty: r.NextID() == 1, jobs: map[int64]version{}, queues: map[string]version{}, legacy: map[string]legacyLine{}}
-	if err := im.read(in); err != nil {
+	im := &importer{o: o, now: o.Now().UTC().Truncate(time.Microsecond), r: r, in: newInput(in),
+		empty: r.NextID() == 1, jobs: map[int64]version{}, queues: map[string]version{}, legacy: map[string]legacyPlace{}, keys: map[string]bool{}}
+	if err := im.read(); err != nil {
 		return Summary{}, err
 	}
 	if err := im.plan(ctx); err != nil {
@@ -63,7 +64,8 @@ type version struct {
 	generation int // seqs of different registries can't be compared: the later registry wins
 	seq        uint64
 	line       int
-	change     job.Change
+	gone       bool // purged or deleted
+	place      place
 }
 
 func (v version) newer(than version) bool {
@@ -75,6 +77,7 @@ type importer struct {
 	o   ImportOptions
 	now time.Time
 	r   Registry
+	in  *input
 
 	empty      bool   // the registry never had a job: nothing can be in the way
 	registry   string // whose lines are read
@@ -82,28 +85,34 @@ type importer struct {
 	nextID     int64
 	jobs       map[int64]version
 	queues     map[string]version
-	legacy     map[string]legacyLine // by job_id as it is written
+	legacy     map[string]legacyPlace // by job_id as it is written
 
 	newQueues []job.Queue
 	setQueues []job.Queue
-	records   []*job.Job
+	ours      []int64         // of jobs, those to write
+	keys      map[string]bool // theirs, where they matter
+	others    []*job.Job      // of legacy, those to write
 	summary   Summary
 }
+
+// maxNumber is the highest number that is taken over from a file: above it JSON loses digits, and
+// no registry gets that far by counting.
+const maxNumber = 1 << 53
 
 func (im *importer) warn(line int, format string, args ...any) {
 	im.summary.Warnings = append(im.summary.Warnings, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
 }
 
 // read takes in the lines.
-func (im *importer) read(in io.Reader) error {
-	torn, err := readLines(in, im.line)
+func (im *importer) read() error {
+	torn, err := readLines(im.in.r, im.line)
 	if torn {
 		im.summary.Unread = 1
 	}
 	return err
 }
 
-func (im *importer) line(n int, line []byte) error {
+func (im *importer) line(n int, offset int64, line []byte) error {
 	var kind struct {
 		Change *job.ChangeKind `json:"change"`
 		JobID  json.RawMessage `json:"job_id"`
@@ -115,9 +124,9 @@ func (im *importer) line(n int, line []byte) error {
 	case kind.Change != nil && *kind.Change == snapshotKind:
 		return im.header(n, line)
 	case kind.Change != nil:
-		return im.change(n, line)
+		return im.change(n, offset, line)
 	case len(kind.JobID) > 0:
-		return im.legacyLine(n, line)
+		return im.legacyLine(n, offset, line)
 	}
 	return badLine(n, errors.New("it has neither change, as queuemgr writes it, nor job_id, as the Python service did"))
 }
@@ -127,6 +136,9 @@ func (im *importer) header(n int, line []byte) error {
 	if err := json.Unmarshal(line, &h); err != nil {
 		return badLine(n, err)
 	}
+	if h.NextID > maxNumber {
+		return badLine(n, fmt.Errorf("next_id is %d: want at most %d", h.NextID, int64(maxNumber)))
+	}
 	if h.RegistryID != im.registry {
 		im.registry = h.RegistryID
 		im.generation++
@@ -135,16 +147,16 @@ func (im *importer) header(n int, line []byte) error {
 	return nil
 }
 
-func (im *importer) change(n int, line []byte) error {
+func (im *importer) change(n int, offset int64, line []byte) error {
 	c, err := job.ParseChange(line)
 	if err != nil {
 		return badLine(n, err)
 	}
-	v := version{generation: im.generation, seq: c.Seq, line: n, change: c}
+	v := version{generation: im.generation, seq: c.Seq, line: n, gone: c.Kind == job.JobPurged || c.Kind == job.QueueDeleted, place: im.in.place(offset, line)}
 	switch c.Kind {
 	case job.JobAdded, job.JobChanged, job.JobPurged:
-		if c.JobID < 1 {
-			return badLine(n, fmt.Errorf("job number %d", c.JobID))
+		if c.JobID < 1 || c.JobID > maxNumber {
+			return badLine(n, fmt.Errorf("job number %d: want 1 to %d", c.JobID, int64(maxNumber)))
 		}
 		im.nextID = max(im.nextID, c.JobID+1)
 		if v.newer(im.jobs[c.JobID]) {
@@ -170,8 +182,8 @@ func (im *importer) plan(ctx context.Context) error {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(im.jobs)) {
-		if v := im.jobs[id]; v.change.Kind != job.JobPurged {
-			if err := im.planJob(ctx, v, have); err != nil {
+		if !im.jobs[id].gone {
+			if err := im.planJob(ctx, id, have); err != nil {
 				return err
 			}
 		}
@@ -191,10 +203,10 @@ func (im *importer) planQueues(ctx context.Context) (map[string]bool, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(im.queues)) {
 		v := im.queues[name]
-		if v.change.Kind == job.QueueDeleted {
+		if v.gone {
 			continue
 		}
-		q, err := v.change.QueueConfig()
+		q, err := im.queue(v)
 		if err != nil || q == nil {
 			return nil, badLine(v.line, errors.Join(errors.New("the queue's settings are missing"), err))
 		}
@@ -213,6 +225,15 @@ func (im *importer) planQueues(ctx context.Context) (map[string]bool, error) {
 	return have, nil
 }
 
+// queue returns the settings that a line holds.
+func (im *importer) queue(v version) (*job.Queue, error) {
+	text, err := im.in.text(v.place)
+	if err != nil {
+		return nil, err
+	}
+	return job.Change{JSON: text}.QueueConfig()
+}
+
 // same reports whether two values are the same as JSON.
 func same(a, b any) bool {
 	x, err1 := json.Marshal(a)
@@ -220,24 +241,41 @@ func same(a, b any) bool {
 	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
 
-// planJob takes one of our own jobs.
-func (im *importer) planJob(ctx context.Context, v version, queues map[string]bool) error {
-	j, err := store.ParseRecord(v.change.JSON)
+// record returns one of our own jobs as its line has it.
+func (im *importer) record(v version) (*job.Job, error) {
+	text, err := im.in.text(v.place)
 	if err != nil {
-		return badLine(v.line, err)
+		return nil, badLine(v.line, err)
+	}
+	j, err := store.ParseRecord(text)
+	if err != nil {
+		return nil, badLine(v.line, err)
 	}
 	if _, err := job.ParseState(string(j.State)); err != nil {
-		return badLine(v.line, err)
+		return nil, badLine(v.line, err)
 	}
 	if err := job.CheckQueueName(j.Queue); err != nil {
-		return badLine(v.line, err)
+		return nil, badLine(v.line, err)
+	}
+	return j, nil
+}
+
+// hold makes a waiting job one that is held, as it arrives.
+func hold(j *job.Job) {
+	if j.State.Waiting() {
+		j.State, j.QueuedAt, j.Head, j.WaitReason = job.Held, time.Time{}, 0, ""
+	}
+}
+
+// planJob takes one of our own jobs.
+func (im *importer) planJob(ctx context.Context, id int64, queues map[string]bool) error {
+	v := im.jobs[id]
+	j, err := im.record(v)
+	if err != nil {
+		return err
 	}
 	original := *j
-	waits := j.State.Waiting()
-	if waits {
-		j.State, j.QueuedAt, j.Head = job.Held, time.Time{}, 0
-		j.WaitReason = "imported: held until it is started"
-	}
+	hold(j)
 	there, err := im.onRecord(ctx, j.ID)
 	switch {
 	case there == nil && err == nil:
@@ -255,10 +293,17 @@ func (im *importer) planJob(ctx context.Context, v version, queues map[string]bo
 		im.newQueues = append(im.newQueues, job.Queue{Name: j.Queue, Start: job.StartAuto, CreatedAt: im.now})
 		queues[j.Queue] = true
 	}
-	if waits {
+	if original.State.Waiting() {
 		im.summary.Held++
 	}
-	return im.take(ctx, j, v.line)
+	if err := im.checkKey(ctx, j, v.line); err != nil {
+		return err
+	}
+	if len(im.legacy) > 0 {
+		im.keys[j.Key] = true
+	}
+	im.ours = append(im.ours, id)
+	return nil
 }
 
 // onRecord returns the job of a number, nil for none.
@@ -273,8 +318,8 @@ func (im *importer) onRecord(ctx context.Context, id int64) (*job.Job, error) {
 	return j, err
 }
 
-// take plans a record; its key must not be another's on record. A deleted job holds no key.
-func (im *importer) take(ctx context.Context, j *job.Job, line int) error {
+// checkKey refuses a key that is another's on record. A deleted job holds no key.
+func (im *importer) checkKey(ctx context.Context, j *job.Job, line int) error {
 	if j.Key != "" && j.State != job.Deleted && !im.empty {
 		there, err := im.r.JobByKey(ctx, j.Key)
 		if err == nil {
@@ -285,8 +330,30 @@ func (im *importer) take(ctx context.Context, j *job.Job, line int) error {
 			return err
 		}
 	}
-	im.records = append(im.records, j)
 	return nil
+}
+
+// records yields what is to be written, and sets line to that of the record it has yielded last.
+func (im *importer) records(line *int) iter.Seq2[*job.Job, error] {
+	return func(yield func(*job.Job, error) bool) {
+		for _, id := range im.ours {
+			v := im.jobs[id]
+			j, err := im.record(v)
+			if err == nil {
+				hold(j)
+			}
+			*line = v.line
+			if !yield(j, err) {
+				return
+			}
+		}
+		*line = 0
+		for _, j := range im.others {
+			if !yield(j, nil) {
+				return
+			}
+		}
+	}
 }
 
 // write does what was planned. Queues that were made go again when the jobs can't be written.
@@ -296,7 +363,13 @@ func (im *importer) write(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("import queue %s: %w", q.Name, err), im.undo(ctx, i))
 		}
 	}
-	if err := im.r.ImportJobs(ctx, im.records, im.now); err != nil {
+	line := 0
+	if err := im.r.ImportJobs(ctx, im.records(&line), im.now); err != nil {
+		if e := (*job.Error)(nil); errors.As(err, &e) && e.Line > 0 && line > 0 {
+			at := *e
+			at.Line, at.Message = line, fmt.Sprintf("line %d: %s; nothing was imported", line, e.Message)
+			err = &at
+		}
 		return errors.Join(fmt.Errorf("import the jobs: %w", err), im.undo(ctx, len(im.newQueues)))
 	}
 	for _, q := range im.setQueues {
@@ -307,7 +380,7 @@ func (im *importer) write(ctx context.Context) error {
 	if err := im.r.SkipIDs(ctx, im.nextID); err != nil {
 		return fmt.Errorf("import the next number: %w", err)
 	}
-	im.summary.Jobs, im.summary.Queues = len(im.records), len(im.newQueues)+len(im.setQueues)
+	im.summary.Jobs, im.summary.Queues = len(im.ours)+len(im.others), len(im.newQueues)+len(im.setQueues)
 	return nil
 }
 

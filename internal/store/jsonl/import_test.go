@@ -1,16 +1,20 @@
 package jsonl
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
@@ -212,6 +216,96 @@ func TestExportOfARegistryInUse(t *testing.T) {
 	}
 }
 
+// A pipe can be read once, a file where it stands: both give the same.
+func TestImportFromPipeAndFile(t *testing.T) {
+	s := openStore(t)
+	for range 100 {
+		add(t, s, func(j *job.Job) { j.WaitReason = "the queue is full" })
+	}
+	text := "\n \t" + export(t, s) + `{"job_id":"old","status":0}` + "\n"
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	written := make(chan error, 1)
+	go func() {
+		_, err := w.WriteString(text)
+		written <- errors.Join(err, w.Close())
+	}()
+	f, err := os.Create(filepath.Join(t.TempDir(), "export"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const before = "what stands before is not read\n"
+	if _, err := f.WriteString(before + text); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Seek(int64(len(before)), io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, in := range []io.Reader{r, f} {
+		rebuilt := openStore(t)
+		summary, err := Import(t.Context(), rebuilt, in, ImportOptions{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(Summary{Jobs: 101, Held: 101, Legacy: 1}, Summary{Jobs: summary.Jobs, Held: summary.Held, Legacy: summary.Legacy}); d != "" {
+			t.Errorf("summary (-want +got):\n%s", d)
+		}
+		got = append(got, records(t, rebuilt))
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(got[0], got[1]); d != "" {
+		t.Errorf("records (-pipe +file):\n%s", d)
+	}
+	if strings.Contains(got[0], "wait_reason") {
+		t.Error("a reason to wait, which time makes untrue, is on record")
+	}
+}
+
+// BenchmarkImport is an import of a file of 200,000 jobs; B/op is not what it holds at a time.
+func BenchmarkImport(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "export"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	const jobs = 200_000
+	for i := range jobs {
+		fmt.Fprintf(w, `{"seq":%d,"at":"2031-05-06T07:00:00Z","change":"added","id":%d,"name":"job number %d","queue":"default","type":"command","state":"completed","command":["/bin/true"],"cwd":"/home/ann","owner":"ann","attempt":1,"max_attempts":1,"created_at":"2031-05-06T07:00:00Z","finished_at":"2031-05-06T07:00:01Z","uid":1001,"gid":1002}`+"\n", i+1, i+1, i)
+	}
+	if err := w.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "registry.db")})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := Import(b.Context(), s, f, ImportOptions{Now: now}); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(u.Maxrss)*1024/jobs, "peak-RSS-B/job")
+	b.ReportMetric(jobs*float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+}
+
 func TestImportTakesTheLastChange(t *testing.T) {
 	line := func(seq, kind, rest string) string {
 		return `{"seq":` + seq + `,"at":"2031-05-06T07:00:00Z","change":"` + kind + `",` + rest + "}\n"
@@ -258,6 +352,10 @@ func TestImportRefuses(t *testing.T) {
 		{"an unknown change", `{"seq":1,"change":"melted","id":1}`, 1, job.Invalid},
 		{"an unknown state", `{"seq":1,"change":"added","id":1,"state":"odd","queue":"default"}`, 1, job.Invalid},
 		{"a bad queue", `{"seq":1,"change":"added","id":1,"state":"held","queue":"../x"}`, 1, job.Invalid},
+		{"a job number that is too high", good + `{"seq":1,"change":"added","id":9223372036854775807,"state":"held","queue":"default"}`, 2, job.Invalid},
+		{"a next number that is too high", `{"seq":1,"change":"snapshot","next_id":9007199254740993}`, 1, job.Invalid},
+		{"a key twice", good + `{"seq":1,"change":"added","id":7,"key":"k","state":"held","queue":"default"}` + "\n" +
+			`{"seq":2,"change":"added","id":8,"key":"k","state":"held","queue":"default"}`, 3, job.Conflict},
 		{"job number 0", `{"seq":1,"change":"added","id":0,"state":"held"}`, 1, job.Invalid},
 		{"a number that is taken", good + `{"seq":1,"change":"added","id":1,"state":"failed","queue":"default","type":"x"}`, 2, job.Conflict},
 		{"a key that is taken", `{"seq":1,"change":"added","id":9,"key":"taken","state":"failed","queue":"default","type":"x"}`, 1, job.Conflict},

@@ -35,13 +35,19 @@ type legacyJob struct {
 	CompletedAt json.RawMessage `json:"completed_at"`
 }
 
-// legacyLine is the newest line of a job: the service appended one for each change.
+// legacyPlace is the newest line of a job: the service appended one for each change.
+type legacyPlace struct {
+	n     int
+	place place
+}
+
+// legacyLine is a line with its number.
 type legacyLine struct {
 	n   int
 	job legacyJob
 }
 
-func (im *importer) legacyLine(n int, line []byte) error {
+func (im *importer) legacyLine(n int, offset int64, line []byte) error {
 	var l legacyJob
 	if err := json.Unmarshal(line, &l); err != nil {
 		return badLine(n, err)
@@ -50,8 +56,22 @@ func (im *importer) legacyLine(n int, line []byte) error {
 	if err != nil || id == "" {
 		return badLine(n, fmt.Errorf("job_id is %s: want a string or a number", l.JobID))
 	}
-	im.legacy[id] = legacyLine{n: n, job: l}
+	im.legacy[id] = legacyPlace{n: n, place: im.in.place(offset, line)}
 	return nil
+}
+
+// legacyJob reads a job's newest line.
+func (im *importer) legacyJob(id string) (*legacyLine, error) {
+	p := im.legacy[id]
+	text, err := im.in.text(p.place)
+	if err != nil {
+		return nil, badLine(p.n, err)
+	}
+	l := &legacyLine{n: p.n}
+	if err := json.Unmarshal(text, &l.job); err != nil {
+		return nil, badLine(p.n, err)
+	}
+	return l, nil
 }
 
 // planLegacy takes the jobs of the Python service, in the order of their newest lines.
@@ -64,13 +84,12 @@ func (im *importer) planLegacy(ctx context.Context) error {
 		return err
 	}
 	ids := slices.SortedFunc(maps.Keys(im.legacy), func(a, b string) int { return im.legacy[a].n - im.legacy[b].n })
-	keys := map[string]bool{}
-	for _, j := range im.records {
-		keys[j.Key] = true
-	}
 	for _, id := range ids {
-		l := im.legacy[id]
-		j, err := im.legacyRecord(id, &l)
+		l, err := im.legacyJob(id)
+		if err != nil {
+			return err
+		}
+		j, err := im.legacyRecord(id, l)
 		if err != nil {
 			return err
 		}
@@ -82,14 +101,15 @@ func (im *importer) planLegacy(ctx context.Context) error {
 			}
 			j.ID = 0
 		}
-		if j.Key != "" && keys[j.Key] {
+		if j.Key != "" && im.keys[j.Key] {
 			im.warn(l.n, "the key %q of job_id %s is another job's; it was left out", j.Key, id)
 			j.Key = ""
 		}
-		keys[j.Key] = true
-		if err := im.take(ctx, j, l.n); err != nil {
+		im.keys[j.Key] = true
+		if err := im.checkKey(ctx, j, l.n); err != nil {
 			return err
 		}
+		im.others = append(im.others, j)
 		im.summary.Legacy++
 		if j.State == job.Held {
 			im.summary.Held++
@@ -179,7 +199,7 @@ func legacyState(status json.RawMessage) (string, error) {
 func legacyOutcome(j *job.Job, state string) {
 	switch state {
 	case "PENDING":
-		j.State, j.WaitReason = job.Held, "imported: held until it is started"
+		j.State = job.Held
 	case "RUNNING":
 		j.State, j.Reason = job.Failed, job.ReasonLost
 		j.Error = "it was running when the Python service's file was written; what became of it is not known"

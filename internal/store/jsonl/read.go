@@ -18,7 +18,7 @@ const maxLine = 64 << 20
 // Read calls f for each change of a file, the snapshot at its beginning included. A torn last line
 // is passed over; torn says so. Another line that is no change is an error, job.Invalid with Line.
 func Read(r io.Reader, f func(job.Change) error) (torn bool, err error) {
-	return readLines(r, func(n int, line []byte) error {
+	return readLines(r, func(n int, _ int64, line []byte) error {
 		c, err := job.ParseChange(line)
 		if err != nil || c.Kind == "" {
 			return badLine(n, errors.Join(errors.New("it is no change of a registry"), err))
@@ -27,12 +27,15 @@ func Read(r io.Reader, f func(job.Change) error) (torn bool, err error) {
 	})
 }
 
-// readLines calls f for each line that is JSON, with its number counting from 1. The line is f's
-// to keep. Empty lines are passed over.
-func readLines(r io.Reader, f func(n int, line []byte) error) (torn bool, err error) {
+// readLines calls f for each line that is JSON, with its number counting from 1 and how many bytes
+// come before it. The line is f's to keep. Empty lines are passed over.
+func readLines(r io.Reader, f func(n int, offset int64, line []byte) error) (torn bool, err error) {
 	in := bufio.NewReaderSize(r, 1<<16)
+	offset := int64(0)
 	for n := 1; ; n++ {
 		line, err := readUpTo(in, maxLine)
+		begin := offset + int64(len(line)-len(bytes.TrimLeft(line, " \t\r\n")))
+		offset += int64(len(line))
 		last := errors.Is(err, io.EOF)
 		if err != nil && !last {
 			return false, badLine(n, err)
@@ -40,7 +43,7 @@ func readLines(r io.Reader, f func(n int, line []byte) error) (torn bool, err er
 		switch text := bytes.TrimSpace(line); {
 		case len(text) == 0:
 		case json.Valid(text):
-			if err := f(n, text); err != nil {
+			if err := f(n, begin, text); err != nil {
 				return false, err
 			}
 		case last:

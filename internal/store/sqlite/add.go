@@ -24,7 +24,7 @@ func (s *Store) AddJobs(ctx context.Context, p store.AddJobs) (store.Added, erro
 	for i, n := range p.Jobs {
 		r, err := newRow(n.Job)
 		if err != nil {
-			return store.Added{}, atLine(err, i)
+			return store.Added{}, atLine(err, i+1)
 		}
 		r.rev = 0
 		op.rows[i] = r
@@ -99,10 +99,14 @@ func checkKeyFree(t *tx, r *row, line int) error {
 		return err
 	}
 	if holder != 0 && holder != r.id {
-		return &job.Error{Code: job.Conflict, Message: fmt.Sprintf("the key %q belongs to job %d", r.key, holder),
-			Hint: "choose another key, or delete that job first", Field: "key", Line: line, JobID: holder}
+		return keyTaken(r.key, holder, line)
 	}
 	return nil
+}
+
+func keyTaken(key driver.Value, holder int64, line int) error {
+	return &job.Error{Code: job.Conflict, Message: fmt.Sprintf("the key %q belongs to job %d", key, holder),
+		Hint: "choose another key, or delete that job first", Field: "key", Line: line, JobID: holder}
 }
 
 func (op *addOp) checkWaiting(t *tx) error {

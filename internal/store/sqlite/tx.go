@@ -39,6 +39,7 @@ type tx struct {
 	counts  map[counter]int64 // by how much they change
 	envs    map[int64]int64   // by how much the references of an environment change
 	changes []job.Change
+	unheard bool // nobody is told of the changes: only what the ring holds is kept of them
 
 	unwritten []driver.Value // of changes, the columns of those that are not in the table yet
 }
@@ -77,6 +78,11 @@ func (t *tx) jobChange(at time.Time, kind job.ChangeKind, id int64, state job.St
 // change records a change. Rows are written many at once, at the latest by commit.
 func (t *tx) change(c job.Change, doc string) error {
 	t.state.seq = c.Seq
+	if t.unheard && len(t.changes) == 2*ringChanges {
+		kept := copy(t.changes, t.changes[ringChanges:])
+		clear(t.changes[kept:])
+		t.changes = t.changes[:kept]
+	}
 	t.changes = append(t.changes, c)
 	t.unwritten = append(t.unwritten, int64(c.Seq), micros(c.At), string(c.Kind), c.JobID, string(c.State), c.Queue, doc)
 	if len(t.unwritten) < changeColumns*insertRowsAtOnce {

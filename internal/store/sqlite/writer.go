@@ -219,6 +219,7 @@ func (w *writer) transact(ops []operation) error {
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
+	t.unheard = w.s.o.OnCommit == nil
 	var floor error
 	for _, op := range ops {
 		b := op.base()

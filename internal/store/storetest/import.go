@@ -1,6 +1,10 @@
 package storetest
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
 	"testing"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -21,7 +25,7 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 		live := numbered(40, inState(job.Running))
 		live.RunID, live.Fence, live.Attempt = "r2", 3, 1
 		unnumbered := numbered(0, inState(job.Held))
-		if err := s.ImportJobs(t.Context(), []*job.Job{done, live, unnumbered}, minute(10)); err != nil {
+		if err := s.ImportJobs(t.Context(), each(done, live, unnumbered), minute(10)); err != nil {
 			t.Fatal(err)
 		}
 		if unnumbered.ID != 41 {
@@ -38,22 +42,26 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 		sound(t, s)
 	})
 
-	t.Run("replaces a record of the same number", func(t *testing.T) {
+	t.Run("more than are written at once", func(t *testing.T) {
 		s := open(t)
-		old := newJob(withKey("k"))
-		if _, err := s.AddJobs(t.Context(), store.AddJobs{At: start, Jobs: []store.NewJob{{Job: old, Env: []string{"A=1"}}}}); err != nil {
+		seq, many := s.Seq(), 20_000
+		err := s.ImportJobs(t.Context(), func(yield func(*job.Job, error) bool) {
+			for i := range many {
+				if !yield(numbered(int64(many-i), withKey(fmt.Sprint("k", i))), nil) {
+					return
+				}
+			}
+		}, start)
+		if err != nil {
 			t.Fatal(err)
 		}
-		add(t, s, newJob(withKey("k2")))
-		// The keys change places: a key is free when its holder is replaced too.
-		if err := s.ImportJobs(t.Context(), []*job.Job{numbered(1, withKey("k2"), inState(job.Failed)), numbered(2, withKey("k"))}, minute(1)); err != nil {
-			t.Fatal(err)
+		if s.Seq() != seq+uint64(many) || s.NextID() != int64(many)+1 {
+			t.Errorf("the last change is %d, the next number %d", s.Seq(), s.NextID())
 		}
-		if j := get(t, s, 1); j.State != job.Failed || j.Key != "k2" || j.EnvID != 0 || j.Rev <= old.Rev {
-			t.Errorf("the record is %+v", j)
+		all := changes(t, s, s.Seq()-5000)
+		if len(all) != 5000 || all[0].Seq != s.Seq()-4999 || all[0].JobID != 5000 {
+			t.Errorf("%d changes, the first of them %+v", len(all), all[0])
 		}
-		_, err := s.Env(t.Context(), old.EnvID)
-		refused(t, err, job.NotFound)
 		sound(t, s)
 	})
 
@@ -61,14 +69,27 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 		s := open(t)
 		add(t, s, newJob(withKey("taken")))
 		seq := s.Seq()
-		refused(t, s.ImportJobs(t.Context(), []*job.Job{numbered(5), numbered(6, withKey("taken"))}, start), job.Conflict)
-		refused(t, s.ImportJobs(t.Context(), []*job.Job{numbered(5), numbered(5)}, start), job.Conflict)
-		refused(t, s.ImportJobs(t.Context(), []*job.Job{numbered(5), numbered(6, inQueue("nowhere"))}, start), job.NotFound)
-		refused(t, s.ImportJobs(t.Context(), []*job.Job{numbered(-5)}, start), job.Invalid)
+		refused(t, s.ImportJobs(t.Context(), each(numbered(5), numbered(6, withKey("taken"))), start), job.Conflict)
+		refused(t, s.ImportJobs(t.Context(), each(numbered(5), numbered(5)), start), job.Conflict)
+		refused(t, s.ImportJobs(t.Context(), each(numbered(5), numbered(6, inQueue("nowhere"))), start), job.NotFound)
+		refused(t, s.ImportJobs(t.Context(), each(numbered(-5)), start), job.Invalid)
+		refused(t, s.ImportJobs(t.Context(), each(numbered(1)), start), job.Conflict)
+		refused(t, s.ImportJobs(t.Context(), each(numbered(5, withKey("k")), numbered(6, withKey("k"))), start), job.Conflict)
+		unread := &job.Error{Code: job.Invalid, Message: "it can't be read"}
+		refused(t, s.ImportJobs(t.Context(), func(yield func(*job.Job, error) bool) { _ = yield(numbered(5), nil) && yield(nil, unread) }, start), job.Invalid)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		err := s.ImportJobs(ctx, func(yield func(*job.Job, error) bool) {
+			cancel()
+			yield(numbered(5), nil)
+		}, start)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled while it is written: %v", err)
+		}
 		if s.Seq() != seq {
 			t.Error("a refused import has left changes")
 		}
-		if err := s.ImportJobs(t.Context(), []*job.Job{numbered(9, inQueue("gone"), inState(job.Completed))}, start); err != nil {
+		if err := s.ImportJobs(t.Context(), each(numbered(9, inQueue("gone"), inState(job.Completed))), start); err != nil {
 			t.Errorf("an ended job of a queue that is gone: %v", err)
 		}
 		sound(t, s)
@@ -88,4 +109,15 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 			t.Errorf("the next job has the number %d, and %d comes next", j.ID, s.NextID())
 		}
 	})
+}
+
+// each yields jobs one by one.
+func each(jobs ...*job.Job) iter.Seq2[*job.Job, error] {
+	return func(yield func(*job.Job, error) bool) {
+		for _, j := range jobs {
+			if !yield(j, nil) {
+				return
+			}
+		}
+	}
 }
