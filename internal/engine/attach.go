@@ -79,7 +79,7 @@ func (c *core) attach(t *tx) {
 func (c *core) attachJob(t *tx, j *job.Job, known, stopping bool) {
 	switch {
 	case known:
-		if j.Want != "" && !stopping && (t.edits[j.ID] == nil || t.edits[j.ID].stop == nil) {
+		if j.Want != "" && (!stopping || j.WantForce) && (t.edits[j.ID] == nil || t.edits[j.ID].stop == nil) {
 			t.stops = append(t.stops, stopOf(j))
 		}
 	case !c.evidence:
