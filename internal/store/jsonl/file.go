@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -231,7 +232,7 @@ func startFile(ctx context.Context, o *Options, seq uint64) (_ *file, err error)
 	if err := os.Rename(made, o.Path); err != nil {
 		return nil, err
 	}
-	if err := syncDir(filepath.Dir(o.Path)); err != nil {
+	if err := store.SyncDir(filepath.Dir(o.Path)); err != nil {
 		return nil, err
 	}
 	return &file{f: f, size: info.Size(), limit: max(o.MaxBytes, 2*info.Size()), seq: seq}, nil
@@ -272,13 +273,4 @@ func shift(path string, keep int) error {
 		}
 	}
 	return nil
-}
-
-func syncDir(dir string) (err error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return f.Sync()
 }

@@ -55,12 +55,26 @@ func (d *disk) full(cause error) error {
 	if err != nil {
 		return errors.Join(cause, err)
 	}
-	return d.exhausted(free, "too few to write", cause)
+	return d.exhausted(free, "too few to write, or a quota is used up", cause)
 }
 
 func (d *disk) exhausted(free int64, why string, cause error) error {
 	return &job.Error{Code: job.Exhausted, Message: fmt.Sprintf("the disk is full: %d bytes free in %s, %s", free, d.dir, why),
 		Hint: "free some space there; it is noticed at once", Err: cause}
+}
+
+// refusesWrites tries whether there is room for a small file. Free space alone does not tell: a
+// quota may be used up.
+func (d *disk) refusesWrites() bool {
+	f, err := os.CreateTemp(d.dir, "registry-room-*")
+	if err == nil {
+		_, err = f.Write(make([]byte, 64<<10))
+		if err == nil {
+			err = f.Sync() // some file systems only notice then
+		}
+		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
 // release gives the ballast's room to a vital write and reports whether there was any.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,17 +20,27 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// diskEnv makes the test binary the process that fills a disk: its value is an empty folder.
-const diskEnv = "QUEUEMGR_TEST_DISK_DIR"
+// diskEnv and refusedEnv make the test binary the process that fills a disk: the value is an empty
+// folder.
+const (
+	diskEnv    = "QUEUEMGR_TEST_DISK_DIR"
+	refusedEnv = "QUEUEMGR_TEST_REFUSED_DIR"
+)
 
-// TestFullDisk runs on a real file system of 8 MiB, which a process can mount for itself alone.
-func TestFullDisk(t *testing.T) {
+func TestFullDisk(t *testing.T) { runWithDisk(t, diskEnv) }
+
+func TestFullDiskThatSQLiteDoesNotKnow(t *testing.T) { runWithDisk(t, refusedEnv) }
+
+// runWithDisk runs a child on a real file system of 8 MiB, which a process can mount for itself
+// alone.
+func runWithDisk(t *testing.T, env string) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), exe)
-	cmd.Env = append(os.Environ(), diskEnv+"="+t.TempDir())
+	cmd.Env = append(os.Environ(), env+"="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}}
@@ -42,18 +53,57 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-func diskChild(dir string) error {
+// Of the registries on a small disk.
+const ballast, minFree = 1 << 20, 1 << 20
+
+// openOnDisk opens a registry on a new file system; reserve reports whether its ballast is there.
+func openOnDisk(ctx context.Context, dir string) (s *sqlite.Store, reserve func() bool, err error) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
-		return fmt.Errorf("mount: %w", err)
+		return nil, nil, fmt.Errorf("mount: %w", err)
 	}
-	ctx := context.Background()
-	const ballast, minFree = 1 << 20, 1 << 20
 	path := filepath.Join(dir, "registry.db")
-	s, err := sqlite.Open(ctx, sqlite.Options{Path: path, MinFree: minFree, Ballast: ballast})
+	s, err = sqlite.Open(ctx, sqlite.Options{Path: path, MinFree: minFree, Ballast: ballast})
+	return s, func() bool { info, err := os.Stat(path + "-ballast"); return err == nil && info.Size() == ballast }, err
+}
+
+// refusedChild has writes fail in a way that SQLite calls an I/O error, as it does where a quota is
+// used up: only on a disk that is full too is the reserve used.
+func refusedChild(dir string) error {
+	ctx := context.Background()
+	s, reserve, err := openOnDisk(ctx, dir)
 	if err != nil {
 		return err
 	}
-	reserve := func() bool { info, err := os.Stat(path + "-ballast"); return err == nil && info.Size() == ballast }
+	p := benchAdd(1)
+	if _, err := s.AddJobs(ctx, p); err != nil {
+		return err
+	}
+	next := *p.Jobs[0].Job
+	next.StatusText = strings.Repeat("x", 1<<20) // the log must grow for it
+	signal.Ignore(unix.SIGXFSZ)
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1 << 20, Max: unix.RLIM_INFINITY}); err != nil {
+		return err
+	}
+	if err := commitOne(ctx, s, &next, true); err == nil || job.CodeOf(err) == job.Exhausted || !reserve() {
+		return fmt.Errorf("on a disk with room: %w, the reserve is there: %v", err, reserve())
+	}
+	for i := range 16 { // no file may be larger than the limit
+		if err := fillDisk(filepath.Join(dir, fmt.Sprint("filler", i)), 0); err != nil && !errors.Is(err, unix.EFBIG) {
+			return err
+		}
+	}
+	if err := commitOne(ctx, s, &next, true); err == nil || reserve() {
+		return fmt.Errorf("on a full disk: %w, the reserve is there: %v", err, reserve())
+	}
+	return nil
+}
+
+func diskChild(dir string) error {
+	ctx := context.Background()
+	s, reserve, err := openOnDisk(ctx, dir)
+	if err != nil {
+		return err
+	}
 	if !reserve() {
 		return errors.New("no room is kept in reserve")
 	}

@@ -19,10 +19,19 @@ func resultCode(err error) int {
 }
 
 // isFull reports whether a write failed for want of room: for the database, its log, or the log's
-// index.
-func isFull(err error) bool {
+// index. A quota that is used up is an I/O error to SQLite like any other, so the disk is asked.
+func (d *disk) isFull(err error) bool {
 	e := (*modernc.Error)(nil)
-	return errors.As(err, &e) && (e.Code()&0xff == lib.SQLITE_FULL || e.Code() == lib.SQLITE_IOERR_SHMSIZE)
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() {
+	case lib.SQLITE_IOERR_SHMSIZE:
+		return true
+	case lib.SQLITE_IOERR_WRITE, lib.SQLITE_IOERR_FSYNC:
+		return d.refusesWrites()
+	}
+	return e.Code()&0xff == lib.SQLITE_FULL
 }
 
 // explain makes of an error one that a user can act on. What is a *job.Error already, or the end
@@ -41,7 +50,7 @@ func (s *Store) explain(err error) error {
 		return &job.Error{Code: job.Unavailable, Message: fmt.Sprintf("another program holds the registry %s: %v", s.o.Path, err),
 			Hint: "end it, or wait until it is done", Err: err}
 	}
-	if isFull(err) {
+	if s.disk.isFull(err) {
 		return s.disk.full(err)
 	}
 	return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
+	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -56,7 +57,7 @@ func create(ctx context.Context, path string) error {
 	if err := os.Rename(made, path); err != nil {
 		return fmt.Errorf("make the registry %s: %w", path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return store.SyncDir(filepath.Dir(path))
 }
 
 // fill makes a registry of an empty file.
@@ -146,16 +147,4 @@ func migrate(ctx context.Context, path string, readOnly bool) (err error) {
 		_, err = p.Up(ctx)
 	}
 	return err
-}
-
-func syncDir(dir string) (err error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync folder %s: %w", dir, err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync folder %s: %w", dir, err)
-	}
-	return nil
 }

@@ -193,7 +193,7 @@ func (w *writer) serveOne(op operation) {
 // retryVital tries a write that must not fail once more with the room kept in reserve.
 func (w *writer) retryVital(op operation, err error) {
 	b := op.base()
-	if b.vital && isFull(err) && w.s.disk.release() {
+	if b.vital && w.s.disk.isFull(err) && w.s.disk.release() {
 		err = w.transact([]operation{op})
 	}
 	if err != nil {
