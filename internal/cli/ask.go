@@ -18,8 +18,17 @@ func (a *app) needJob(ctx context.Context, s *selection, verb string, states ...
 	if !s.none() {
 		return nil
 	}
+	deed, choices := verb, "a number, last or all"
+	switch verb {
+	case "logs":
+		deed, choices = "print the logs of", "a number or last"
+	case "status":
+		deed = "show"
+	case "wait":
+		deed = "wait for"
+	}
 	if !a.interactive() {
-		return usage(fmt.Sprintf("job %s needs a job", verb), fmt.Sprintf("give a number, last or all: queuemgr job %s 7", verb))
+		return usage(fmt.Sprintf("job %s needs a job", verb), fmt.Sprintf("give %s: queuemgr job %s 7", choices, verb))
 	}
 	svc, err := a.svc()
 	if err != nil {
@@ -30,13 +39,13 @@ func (a *app) needJob(ctx context.Context, s *selection, verb string, states ...
 		return err
 	}
 	if len(page.Jobs) == 0 {
-		return &job.Error{Code: job.NotFound, Message: fmt.Sprintf("there is no job to %s", verb), Hint: "queuemgr job list shows what there is"}
+		return &job.Error{Code: job.NotFound, Message: fmt.Sprintf("there is no job to %s", deed), Hint: "queuemgr job list shows what there is"}
 	}
 	slices.Reverse(page.Jobs) // the newest nearest to the question
 	if err := a.jobTable(page.Jobs).write(a.Stderr, a.width()); err != nil {
 		return err
 	}
-	answer, err := a.ask(ctx, fmt.Sprintf("Which job to %s (number, last, all)? ", verb))
+	answer, err := a.ask(ctx, fmt.Sprintf("Which job to %s (%s)? ", deed, choices))
 	if err != nil {
 		return err
 	}

@@ -205,12 +205,16 @@ func runDaemonRestart(ctx context.Context, a *app, o daemonOptions) error {
 	if err != nil {
 		return err // the daemon that runs is not ended for one that could not start
 	}
-	if _, err := a.stopDaemon(ctx, true); err != nil {
+	ran, err := a.stopDaemon(ctx, true)
+	if err != nil {
 		return err
 	}
 	pid, err := a.startDetached(ctx, c, o)
 	if err != nil {
 		return err
+	}
+	if !ran {
+		return a.print("no daemon ran; daemon started, pid %d\n", pid)
 	}
 	return a.print("daemon restarted, pid %d; jobs go on running\n", pid)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,18 +14,19 @@ import (
 )
 
 type addOptions struct {
-	argv   []string
-	shell  string
-	file   string
-	queue  string
-	name   string
-	key    string
-	tags   []string
-	cwd    string
-	env    []string
-	clean  bool
-	prio   int
-	hasPri bool
+	argv  []string
+	shell string
+	file  string
+	queue string
+	name  string
+	key   string
+	tags  []string
+	cwd   string
+	env   []string
+	clean bool
+	prio  int
+
+	hasPri, hasShell bool // the flags were given
 
 	timeout, grace string
 	stopSignal     string
@@ -51,7 +54,7 @@ The flags are defaults for its lines.
   queuemgr job add --file jobs.jsonl -q
   queuemgr job add --wait -- ./test.sh`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.argv, o.hasPri = args, cmd.Flags().Changed("priority")
+			o.argv, o.hasPri, o.hasShell = args, cmd.Flags().Changed("priority"), cmd.Flags().Changed("shell")
 			err := runJobAdd(cmd.Context(), a, o)
 			if o.wait {
 				return asWait(err)
@@ -94,7 +97,13 @@ func runJobAdd(ctx context.Context, a *app, o addOptions) error {
 	if o.file != "" {
 		return a.addFile(ctx, o, spec)
 	}
+	if o.hasShell && o.shell == "" && len(o.argv) == 0 {
+		return usage("--shell: the script is empty", "give one: queuemgr job add --shell 'sort a.txt | uniq -c'")
+	}
 	if err := spec.Check(); err != nil {
+		return err
+	}
+	if err := a.checkProgram(o.argv, spec.Cwd); err != nil {
 		return err
 	}
 	svc, err := a.svc()
@@ -123,6 +132,9 @@ func runJobAdd(ctx context.Context, a *app, o addOptions) error {
 		}
 	} else {
 		a.tellEnd(j)
+		if j.State == job.Completed && !o.quiet {
+			a.note("job %d completed; its output: queuemgr job logs %d", j.ID, j.ID)
+		}
 	}
 	return exitAs(j)
 }
@@ -175,6 +187,28 @@ func (o *addOptions) spec(a *app) (job.Spec, error) {
 	}
 	s.Umask, err = readUmask()
 	return s, err
+}
+
+// checkProgram refuses a whole shell command line that was given as the program's name.
+func (a *app) checkProgram(argv []string, cwd string) error {
+	if len(argv) != 1 || !strings.ContainsAny(argv[0], " \t\n|&;<>$") {
+		return nil
+	}
+	dirs := filepath.SplitList(a.env("PATH"))
+	if strings.Contains(argv[0], "/") {
+		dirs = []string{""}
+	}
+	for _, dir := range dirs {
+		name := filepath.Join(dir, argv[0])
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(cwd, name)
+		}
+		if _, err := os.Stat(name); err == nil {
+			return nil // an odd name, and yet a file's
+		}
+	}
+	return usage(fmt.Sprintf("there is no program %q, and no shell reads the command", argv[0]),
+		fmt.Sprintf("for a shell's command line: queuemgr job add --shell %s", shellQuote(argv[0])))
 }
 
 // durationFlag reads a duration; "" is 0.

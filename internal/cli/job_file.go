@@ -111,6 +111,9 @@ func parseSpec(text []byte, cwd string) (job.Spec, error) {
 	if s.Cwd != "" && !strings.HasPrefix(s.Cwd, "/") {
 		s.Cwd = cwd + "/" + s.Cwd
 	}
+	if len(s.Command) == 0 && s.Shell == "" {
+		return s, usage("no command is given", `a job is like {"command":["true"]} or {"shell":"sort a | uniq"}`)
+	}
 	return s, s.Check()
 }
 
@@ -126,9 +129,9 @@ func specError(err error) error {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &wrongType) && wrongType.Field == "":
-		return usage("not a JSON object but a "+wrongType.Value, `a job is like {"command":["true"]}`)
+		return usage("not a JSON object but "+article(wrongType.Value), `a job is like {"command":["true"]}`)
 	case errors.As(err, &wrongType):
-		return &job.Error{Code: job.Invalid, Field: wrongType.Field, Message: fmt.Sprintf("%s must not be a %s", wrongType.Field, wrongType.Value),
+		return &job.Error{Code: job.Invalid, Field: wrongType.Field, Message: fmt.Sprintf("%s must not be %s", wrongType.Field, article(wrongType.Value)),
 			Hint: "see queuemgr job add --help"}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return usage("the JSON object is not complete", "each job is on one line")
@@ -142,6 +145,14 @@ func specError(err error) error {
 		return &job.Error{Code: job.Invalid, Field: field, Message: fmt.Sprintf("unknown field %q", field), Hint: hint}
 	}
 	return usage("not JSON: "+strings.TrimPrefix(err.Error(), "json: "), `a job is like {"command":["true"]}`)
+}
+
+// article is "a string", "an array".
+func article(noun string) string {
+	if strings.HasPrefix(noun, "array") || strings.HasPrefix(noun, "object") {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 // lineError says in which line of a file err is, and that nothing was added.

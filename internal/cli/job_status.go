@@ -23,7 +23,7 @@ func newJobStatusCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status SELECTOR...",
 		Short: "show everything known of a job",
-		Long:  "Shows everything known of the selected jobs, their earlier attempts too.\n\n" + selectorHelp + "\n\n" + exitCodesHelp,
+		Long:  "Shows everything known of the selected jobs, their earlier attempts too; of many that are not named, the newest 50 (--json: all).\n\n" + selectorHelp + "\n\n" + exitCodesHelp,
 		Example: `  queuemgr job status last
   queuemgr job status 7 --json | jq .exit_code`,
 		ValidArgsFunction: a.completeJobs(),
@@ -61,6 +61,11 @@ func runJobStatus(ctx context.Context, a *app, o statusOptions) error {
 			return a.printJSON(list[0])
 		}
 		return a.printJSON(list)
+	}
+	// Of many the newest are shown: thousands in full would help nobody.
+	if total := len(list); total > job.DefaultLimit && !filter.Explicit() {
+		list = list[:job.DefaultLimit]
+		defer a.warn("these are the newest %d of %d jobs; one line each: queuemgr job list --limit all", len(list), total)
 	}
 	out := bufio.NewWriter(a.Stdout)
 	for i, j := range list {

@@ -46,18 +46,30 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{"jbo", 2, `did you mean "job"?`},
 		{"job", 2, "one of: add, delete, hold, list"},
+		{"add", 2, "did you mean queuemgr job add or queuemgr queue add?"},
+		{"logs -f 7", 2, "did you mean queuemgr job logs?"},
+		{"list --state running", 2, "did you mean queuemgr job list or queuemgr queue list?"},
+		{"help nosuch", 2, `queuemgr has no command "nosuch"`},
+		{"help job lst", 2, `did you mean "list"?`},
 		{"job lst", 2, `did you mean "list"?`},
 		{"job list --quue x", 2, "did you mean --queue?"},
 		{"job list --limit none", 2, `--limit: bad number "none"`},
 		{"job list --limit", 2, "flag needs an argument"},
 		{"job list --state runing", 2, `did you mean "running"?`},
+		{"job list --state lost", 2, "lost is no state but a reason\nhint: queuemgr job list --state failed"},
 		{"job list 5-3", 2, `bad selector "5-3"`},
 		{"job status", 2, "job status needs a job"},
+		{"job status -1", 2, "-1 is neither a flag nor a job's number"},
+		{"job logs", 2, "give a number or last: queuemgr job logs 7"},
+		{"job logs --tail x 7", 2, "--tail: bad number \"x\"\nhint: give a whole number"},
+		{"job stop --dry-run=x 7", 2, `--dry-run: bad value "x"`},
 		{"job wait", 2, "queuemgr job wait 7"},
 		{"job stop", 2, "job stop needs a job"},
 		{"job logs --tail 0 7", 2, "--tail: bad number 0"},
 		{"job logs --stream stdin 7", 2, "give stdout or stderr"},
 		{"job add", 2, "no command is given"},
+		{"job add --shell=", 2, "--shell: the script is empty"},
+		{"job add a|wc", 2, "hint: for a shell's command line: queuemgr job add --shell 'a|wc'"},
 		{"job add --shell a b", 2, "both command and shell"},
 		{"job add --file x --shell y", 2, "--file and --shell"},
 		{"job add --timeout soon true", 2, `--timeout: bad duration "soon"`},
@@ -122,7 +134,8 @@ func TestFileErrors(t *testing.T) {
 		{"third line", "{\"command\":[\"true\"]}\n\n{\"command\":[\"true\"]\n", "standard input, line 3: the JSON object is not complete; nothing was added"},
 		{"field", "{\"comand\":[\"true\"]}\n", "line 1: unknown field \"comand\"; nothing was added\nhint: did you mean \"command\"?"},
 		{"type", "{\"command\":\"true\"}\n", "line 1: command must not be a string"},
-		{"not an object", "[1]\n", "line 1: not a JSON object but a array"},
+		{"not an object", "[1]\n", "line 1: not a JSON object but an array"},
+		{"no field", "{}\n", "line 1: no command is given; nothing was added\nhint: a job is like {"},
 		{"two", "{\"command\":[\"a\"]} {\"command\":[\"b\"]}\n", "there is more behind the JSON object"},
 		{"no JSON", "command: true\n", "line 1: not JSON: invalid character 'c'"},
 		{"empty command", "{\"command\":[]}\n", "line 1: no command is given"},
@@ -139,6 +152,19 @@ func TestFileErrors(t *testing.T) {
 	}
 }
 
+func TestProgramOfAnOddName(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/a & b", nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// It gets as far as asking for the daemon.
+	for _, args := range [][]string{{dir + "/a & b"}, {"--cwd", dir, "./a & b"}} {
+		if r := run(t, t.TempDir(), "", append([]string{"job", "add"}, args...)...); r.code != 5 {
+			t.Errorf("%q: exit code %d, stderr %q", args, r.code, r.stderr)
+		}
+	}
+}
+
 func TestSocketPathTooLong(t *testing.T) {
 	r := run(t, "/"+strings.Repeat("long/", 30), "", "job", "list")
 	if r.code != 2 || !strings.Contains(r.stderr, "Linux takes at most 107") {
@@ -150,6 +176,12 @@ func TestVersionAndHelp(t *testing.T) {
 	home := t.TempDir()
 	if r := run(t, home, "", "version"); r.code != 0 || !strings.HasPrefix(r.stdout, "queuemgr v0.0.0-test (go") {
 		t.Errorf("version: %+v", r)
+	}
+	if r := run(t, home, "", "--version"); r.code != 0 || r.stdout != "queuemgr v0.0.0-test\n" {
+		t.Errorf("--version: %+v", r)
+	}
+	if r := run(t, home, "", "help", "job", "add"); r.code != 0 || !strings.HasPrefix(r.stdout, "Adds a job") || !strings.Contains(r.stdout, "--on-lost") {
+		t.Errorf("help job add: %+v", r)
 	}
 	if r := run(t, home, "", "version", "--json"); r.code != 0 || !strings.Contains(r.stdout, `"version": "v0.0.0-test"`) {
 		t.Errorf("version --json: %+v", r)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,8 @@ func runRegistryExport(ctx context.Context, a *app, name string, force bool) (er
 	if err != nil {
 		return openError("file", part, err)
 	}
-	err = a.Backend.ExportRegistry(ctx, c, f)
+	written := &lineCounter{w: f}
+	err = a.Backend.ExportRegistry(ctx, c, written)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -75,7 +77,20 @@ func runRegistryExport(ctx context.Context, a *app, name string, force bool) (er
 	if err := os.Rename(part, name); err != nil {
 		return fmt.Errorf("putting %s in place: %w", name, err)
 	}
-	return nil
+	return a.print("%s written to %s, %s\n", plural(written.lines, "line"), name, bytesText(written.bytes))
+}
+
+// lineCounter counts what is written through it.
+type lineCounter struct {
+	w            io.Writer
+	lines, bytes int64
+}
+
+func (c *lineCounter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.lines += int64(bytes.Count(p[:n], []byte{'\n'}))
+	c.bytes += int64(n)
+	return n, err
 }
 
 func newRegistryImportCommand(a *app) *cobra.Command {
@@ -177,7 +192,7 @@ func runRegistryCheck(ctx context.Context, a *app, asJSON bool) error {
 	if err == nil && len(problems) > 0 {
 		return &exitError{code: exitFailed, err: &job.Error{Code: job.Internal,
 			Message: fmt.Sprintf("%s in %s", plural(int64(len(problems)), "problem"), c.Paths.Database()),
-			Hint:    "stop the daemon, move registry.db away and rebuild it: queuemgr registry import " + c.RegistryPath}}
+			Hint:    "stop the daemon, move registry.db and registry.db-wal away and rebuild it: queuemgr registry import " + c.RegistryPath}}
 	}
 	return err
 }

@@ -40,10 +40,41 @@ Without a command it shows what is going on.
 	}
 	cmd.PersistentFlags().StringVar(&a.home, "home", "", "`DIR` with everything of a service of your own (variable QUEUEMGR_HOME)")
 	o.flags(cmd)
+	cmd.Version = a.Version
+	cmd.SetVersionTemplate("queuemgr {{.Version}}\n")
+	cmd.SetHelpCommand(newHelpCommand())
 	cmd.SetFlagErrorFunc(wrongFlag)
 	cmd.AddCommand(newDaemonCommand(a), newServiceCommand(a), newJobCommand(a), newQueueCommand(a), newMonitorCommand(a),
 		newRegistryCommand(a), newConfigCommand(a), newCompletionCommand(a), newVersionCommand(a))
 	return cmd
+}
+
+// newHelpCommand is cobra's, with wrong usage for what there is not.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]...",
+		Short:   "explain a command",
+		Long:    "Explains a command, as --help behind it does.\n\n" + exitCodesHelp,
+		Example: "  queuemgr help job add",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return verbs(of), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknownCommand(of, rest[0])
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+	}
 }
 
 // group makes a command that only holds others.
@@ -77,7 +108,23 @@ func verbs(cmd *cobra.Command) []string {
 }
 
 func unknownCommand(cmd *cobra.Command, word string) error {
+	if below := verbsCalled(cmd, word); len(below) > 0 {
+		return usage(fmt.Sprintf("%s has no command %q", cmd.CommandPath(), word), "did you mean "+strings.Join(below, " or ")+"?")
+	}
 	return usage(fmt.Sprintf("%s has no command %q", cmd.CommandPath(), word), didYouMean(word, "the commands are", verbs(cmd)))
+}
+
+// verbsCalled returns the commands called word that stand one level below those of cmd.
+func verbsCalled(cmd *cobra.Command, word string) []string {
+	var paths []string
+	for _, group := range cmd.Commands() {
+		for _, sub := range group.Commands() {
+			if sub.Name() == word && sub.IsAvailableCommand() {
+				paths = append(paths, sub.CommandPath())
+			}
+		}
+	}
+	return paths
 }
 
 // wrongFlag tells of a flag that there is not, with the nearest that there is.
@@ -85,9 +132,23 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
 	}
+	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
+		return unknownCommand(cmd, cmd.Flags().Arg(0)) // the flag is of what was meant
+	}
 	e := &job.Error{Code: job.Invalid, Message: err.Error(), Err: err, Hint: fmt.Sprintf("see %s --help", cmd.CommandPath())}
 	var missing *pflag.NotExistError
-	if errors.As(err, &missing) {
+	var bad *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &bad) && bad.GetFlag().Value.Type() == "int":
+		e.Message, e.Field = fmt.Sprintf("--%s: bad number %q", bad.GetFlag().Name, bad.GetValue()), bad.GetFlag().Name
+		e.Hint = "give a whole number"
+	case errors.As(err, &bad) && bad.GetFlag().Value.Type() == "bool":
+		e.Message, e.Field = fmt.Sprintf("--%s: bad value %q", bad.GetFlag().Name, bad.GetValue()), bad.GetFlag().Name
+		e.Hint = fmt.Sprintf("give --%s alone", bad.GetFlag().Name)
+	case errors.As(err, &missing) && strings.Trim(missing.GetSpecifiedShortnames(), "0123456789") == "" && missing.GetSpecifiedShortnames() != "":
+		e.Message = fmt.Sprintf("-%s is neither a flag nor a job's number", missing.GetSpecifiedShortnames())
+		e.Hint = "numbers of jobs begin at 1; last is the newest job"
+	case errors.As(err, &missing):
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		if near := config.Nearest(missing.GetSpecifiedName(), names); near != "" {

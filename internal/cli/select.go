@@ -50,6 +50,9 @@ func (s *selection) filter() (job.Filter, error) {
 	for name := range strings.SplitSeq(s.states, ",") {
 		state, err := job.ParseState(strings.TrimSpace(name))
 		if err != nil {
+			if isReason(strings.TrimSpace(name)) {
+				return f, usage(fmt.Sprintf("--state: %s is no state but a reason", name), "queuemgr job list --state failed,stopped shows reasons under WHY")
+			}
 			return f, usage(fmt.Sprintf("--state: unknown state %q", name), didYouMean(name, "the states are", stateNames()))
 		}
 		f.States = append(f.States, state)
@@ -69,6 +72,15 @@ func splitCommas(values []string) []string {
 // none reports whether nothing at all was selected, not even all.
 func (s *selection) none() bool {
 	return len(s.words) == 0 && s.states == "" && len(s.queues) == 0 && len(s.types) == 0 && len(s.tags) == 0 && s.owner == "" && s.name == ""
+}
+
+// isReason reports whether word is why jobs end, which may be taken for a state.
+func isReason(word string) bool {
+	switch job.Reason(word) {
+	case job.ReasonExit, job.ReasonSignal, job.ReasonTimeout, job.ReasonSpawn, job.ReasonLost, job.ReasonOOM, job.ReasonUser, job.ReasonShutdown:
+		return true
+	}
+	return false
 }
 
 func stateNames() []string {

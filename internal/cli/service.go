@@ -117,7 +117,7 @@ func runServiceStart(ctx context.Context, a *app, o daemonOptions) error {
 		return err
 	}
 	if status != nil {
-		return a.print("the service runs already, pid %d\n", status.PID)
+		return a.print("the service runs already, pid %d; changed settings take effect with: queuemgr service restart\n", status.PID)
 	}
 	pid, err := a.startDetached(ctx, c, o)
 	if err != nil {

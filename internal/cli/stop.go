@@ -37,6 +37,9 @@ func (a *app) stopDaemon(ctx context.Context, keep bool) (bool, error) {
 		return false, err
 	}
 	defer fd.close()
+	if n := status.Runner.Running; n > 0 && !keep {
+		a.warn("stopping %s, which may take up to %s", plural(int64(n), "job"), elapsed(time.Duration(status.ShutdownTimeout)))
+	}
 	if err := svc.Shutdown(ctx, keep); err != nil && job.CodeOf(err) != job.Unavailable {
 		return false, err
 	}

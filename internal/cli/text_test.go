@@ -158,3 +158,24 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 }
+
+func TestEnding(t *testing.T) {
+	four, zero := 4, 0
+	for _, test := range []struct {
+		job  job.Job
+		want string
+	}{
+		{job.Job{State: job.Failed, Reason: job.ReasonExit, ExitCode: &four}, "exit 4"},
+		{job.Job{State: job.Failed, Reason: job.ReasonSignal, Signal: 11}, "signal 11"},
+		{job.Job{State: job.Failed, Reason: job.ReasonTimeout, Signal: 15}, "time limit, signal 15"},
+		{job.Job{State: job.Stopped, Reason: job.ReasonUser, ExitCode: &four}, "exit code 4"},
+		{job.Job{State: job.Stopped, Reason: job.ReasonShutdown, ExitCode: &zero}, "shutdown, exit code 0"},
+		{job.Job{State: job.Stopped, Reason: job.ReasonUser}, ""},
+		{job.Job{State: job.Completed, ExitCode: &zero}, ""},
+		{job.Job{State: job.Held, WaitReason: "held: queuemgr job start 3"}, "queuemgr job start 3"},
+	} {
+		if got := ending(&test.job); got != test.want {
+			t.Errorf("%s %s: %q, want %q", test.job.State, test.job.Reason, got, test.want)
+		}
+	}
+}
