@@ -70,7 +70,8 @@ func (s *setting) setNumber(field *int64, value any, text bool) error {
 	if s.size {
 		allowed = "it must be bytes (67108864) or a text with a unit (\"64MiB\", \"1GB\"), at most " + FormatSize(s.max)
 	}
-	n, err := int64(0), error(nil)
+	var n int64
+	var err error
 	switch v := value.(type) {
 	case int64:
 		n = v

@@ -19,7 +19,6 @@ import (
 type spawnPool struct {
 	sys   *linux
 	null  int // /dev/null
-	umask int // of the runner, for starts without one
 	limit int64
 
 	mu     sync.Mutex // guards queue and closed
