@@ -140,9 +140,11 @@ type Status struct {
 	Runner  RunnerStatus    `json:"runner"`
 	// Problems are conditions that somebody should mend, in words: a full disk, a runner that
 	// does not start.
-	Problems  []string  `json:"problems,omitempty"`
-	Home      string    `json:"home,omitempty"`
-	StartedAt time.Time `json:"started_at"`
+	Problems []string `json:"problems,omitempty"`
+	// ShutdownTimeout is how long a stop of the service gives its jobs to end.
+	ShutdownTimeout Duration  `json:"shutdown_timeout"`
+	Home            string    `json:"home,omitempty"`
+	StartedAt       time.Time `json:"started_at"`
 }
 
 // RunnerStatus is the runner as the daemon sees it.

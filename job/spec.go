@@ -130,6 +130,11 @@ func (s *Spec) checkType() error {
 	return invalid("type", fmt.Sprintf("unknown type %q", s.Type), fmt.Sprintf("the types are %s and %s; leave it out to have the right one", TypeCommand, TypeShell))
 }
 
+// TooManyJobs is the error of a batch with more than MaxBatch jobs.
+func TooManyJobs() error {
+	return invalid("jobs", fmt.Sprintf("a batch has more than %d jobs", MaxBatch), fmt.Sprintf("add them in parts of up to %d", MaxBatch))
+}
+
 func (s *Spec) checkSizes() error {
 	total := 0
 	for i, a := range s.Command {

@@ -44,6 +44,9 @@ func (a *app) stopDaemon(ctx context.Context, keep bool) (bool, error) {
 		return false, err
 	}
 	limit := a.stopLimit()
+	if d := time.Duration(status.ShutdownTimeout); d > 0 {
+		limit = settle + d // what it was started with; an older daemon does not say
+	}
 	ended, err := fd.await(ctx, limit)
 	if err == nil && !ended {
 		err = &job.Error{Code: job.Internal, Message: fmt.Sprintf("the daemon, process %d, has not ended after %s", status.PID, elapsed(limit)),

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -55,7 +54,7 @@ func (h *Handler) actionRoutes() []route {
 
 func (h *Handler) actOnOne(w http.ResponseWriter, r *request, a job.Action) error {
 	var o actOptions
-	if err := decode(w, r, &o, true); err != nil {
+	if err := decode(r, &o, true); err != nil {
 		return err
 	}
 	return h.act(w, r, job.ActRequest{Action: a, Force: o.Force, Grace: o.Grace})
@@ -72,8 +71,8 @@ func (h *Handler) removeJob(w http.ResponseWriter, r *request) error {
 // act does an action to the job that the path names and answers the job as it is then.
 func (h *Handler) act(w http.ResponseWriter, r *request, a job.ActRequest) error {
 	word := r.PathValue("id")
-	id, err := strconv.ParseInt(word, 10, 64)
-	if err != nil {
+	id, ok := job.ParseID(word)
+	if !ok {
 		j, err := h.o.Service.JobByKey(r.Context(), word)
 		if err != nil {
 			return err
@@ -97,11 +96,14 @@ func (h *Handler) act(w http.ResponseWriter, r *request, a job.ActRequest) error
 
 func (h *Handler) actOnMany(w http.ResponseWriter, r *request) error {
 	var a actRequest
-	if err := decode(w, r, &a, false); err != nil {
+	if err := decode(r, &a, false); err != nil {
 		return err
 	}
 	if a.Filter == nil {
 		return &job.Error{Code: job.Invalid, Field: "filter", Message: "no filter is given", Hint: `say which jobs; {"filter": {}} is every job`}
+	}
+	if err := a.Filter.Check(); err != nil {
+		return err
 	}
 	result, err := h.o.Service.Act(r.Context(), job.ActRequest{Action: a.Action, Filter: *a.Filter, Force: a.Force, Grace: a.Grace, DryRun: a.DryRun})
 	if err != nil {

@@ -3,11 +3,10 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"sync"
 
@@ -81,7 +80,7 @@ func firstName(r *bufio.Reader) string {
 
 func (h *Handler) addOne(w http.ResponseWriter, r *request) error {
 	var s job.Spec
-	if err := decode(w, r, &s, false); err != nil {
+	if err := decode(r, &s, false); err != nil {
 		return err
 	}
 	j, err := h.o.Service.AddJob(r.Context(), s)
@@ -92,40 +91,52 @@ func (h *Handler) addOne(w http.ResponseWriter, r *request) error {
 	return h.reply(w, r, http.StatusCreated, j)
 }
 
-// addBatch reads all jobs while they come and adds them. lines says on which line of the body the
-// job of an error stands.
+// largeBatch is a batch whose memory is given back to the system, in jobs: the collector would keep
+// it for the next, which may never come.
+const largeBatch = 10_000
+
+// addBatch reads all jobs while they come and adds them.
 func (h *Handler) addBatch(w http.ResponseWriter, r *request, read func(io.Reader) (job.Batch, func(int) int, error)) error {
-	in := newBody(w, r, maxBatch)
-	b, lines, err := read(in)
-	in.done(err != nil)
+	ids, err := h.readAndAdd(r, read)
 	if err != nil {
 		return err
+	}
+	if err := h.reply(w, r, http.StatusCreated, idList{ids}); err != nil || len(ids) < largeBatch {
+		return err
+	}
+	_ = http.NewResponseController(w).Flush() // who has gone away needs no answer
+	debug.FreeOSMemory()
+	return nil
+}
+
+// readAndAdd reads a batch and adds it. read returns it, and on which line of the body a job stands.
+func (h *Handler) readAndAdd(r *request, read func(io.Reader) (job.Batch, func(int) int, error)) ([]int64, error) {
+	b, lines, err := read(&limited{r.Body, maxBatch, maxBatch})
+	if err != nil {
+		readRest(r)
+		return nil, err
 	}
 	ids, err := h.o.Service.AddJobs(r.Context(), b)
 	if err != nil {
 		e := (*job.Error)(nil)
 		if errors.As(err, &e) && e.Line > 0 {
-			return atLine(err, lines(e.Line))
+			return nil, atLine(err, lines(e.Line))
 		}
-		return err
+		return nil, err
 	}
 	if ids == nil {
 		ids = []int64{}
 	}
-	return h.reply(w, r, http.StatusCreated, idList{ids})
+	return ids, nil
 }
 
+// atLine is job.AtLine that keeps an error's status.
 func atLine(err error, line int) error {
-	e := (*job.Error)(nil)
-	if !errors.As(err, &e) {
-		return err
+	at := job.AtLine(err, line)
+	if s, e := (statusError{}), (*job.Error)(nil); errors.As(err, &s) && errors.As(at, &e) {
+		return statusError{s.status, e}
 	}
-	at := *e
-	at.Line = line
-	if s := (statusError{}); errors.As(err, &s) {
-		return statusError{s.status, &at}
-	}
-	return &at
+	return at
 }
 
 // readLines reads one spec a line. Empty lines are passed over, and counted.
@@ -137,6 +148,9 @@ func readLines(in io.Reader) (job.Batch, func(int) int, error) {
 		line, err := readLine(r)
 		if len(bytes.TrimSpace(line)) > 0 {
 			var s job.Spec
+			if len(b.Jobs) == job.MaxBatch {
+				return b, nil, atLine(job.TooManyJobs(), n)
+			}
 			if err := unmarshal(line, &s); err != nil {
 				return b, nil, atLine(err, n)
 			}
@@ -166,67 +180,4 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		long = append(long, line...)
 	}
 	return long, err
-}
-
-// readBatch reads a batch object, its jobs one by one.
-func readBatch(in io.Reader) (job.Batch, func(int) int, error) {
-	var b job.Batch
-	same := func(line int) int { return line }
-	dec := json.NewDecoder(in)
-	if _, err := dec.Token(); err != nil { // the brace that firstName has seen
-		return b, nil, jsonError(err)
-	}
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return b, nil, jsonError(err)
-		}
-		switch name {
-		case "defaults":
-			err = readValue(dec, &b.Defaults)
-		case "jobs":
-			b.Jobs, err = readJobs(dec)
-		default:
-			err = &job.Error{Code: job.Invalid, Field: fmt.Sprint(name), Message: fmt.Sprintf("unknown field %q", name), Hint: "a batch has defaults and jobs"}
-		}
-		if err != nil {
-			return b, nil, err
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return b, nil, jsonError(err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return b, nil, &job.Error{Code: job.Invalid, Message: "something follows the batch", Hint: "send one JSON object"}
-	}
-	return b, same, nil
-}
-
-func readJobs(dec *json.Decoder) ([]job.Spec, error) {
-	if t, err := dec.Token(); err != nil {
-		return nil, jsonError(err)
-	} else if t != json.Delim('[') {
-		return nil, &job.Error{Code: job.Invalid, Field: "jobs", Message: "jobs is no list", Hint: `send {"jobs": [{…}, {…}]}`}
-	}
-	jobs := []job.Spec{}
-	for dec.More() {
-		var s job.Spec
-		if err := readValue(dec, &s); err != nil {
-			return nil, atLine(err, len(jobs)+1)
-		}
-		jobs = append(jobs, s)
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, atLine(jsonError(err), len(jobs)+1)
-	}
-	return jobs, nil
-}
-
-// readValue reads the next value as strictly as a body of its own.
-func readValue(dec *json.Decoder, v any) error {
-	var raw json.RawMessage
-	if err := dec.Decode(&raw); err != nil {
-		return jsonError(err)
-	}
-	return unmarshal(raw, v)
 }

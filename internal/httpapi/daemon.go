@@ -53,7 +53,7 @@ func (h *Handler) status(w http.ResponseWriter, r *request) error {
 
 func (h *Handler) shutdown(w http.ResponseWriter, r *request) error {
 	var o shutdownOptions
-	if err := decode(w, r, &o, true); err != nil {
+	if err := decode(r, &o, true); err != nil {
 		return err
 	}
 	if err := h.o.Service.Shutdown(r.Context(), o.KeepJobs); err != nil {

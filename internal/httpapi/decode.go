@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,31 +23,65 @@ const (
 	maxBatch = 512 << 20 // a batch, which is read as a stream
 )
 
-// bodyTimeout is how long a client may send nothing in the middle of a body.
-const bodyTimeout = 30 * time.Second
+// sending is a request's body as it comes. It gives up on a client that sends nothing for a while.
+type sending struct {
+	io.ReadCloser
+	header  http.Header
+	rc      *http.ResponseController
+	timeout time.Duration
+	err     error // of the read before: there is no other after it
+}
 
-// body reads a request's body with a limit, and gives up on a client that stops sending.
-type body struct {
+// limitSending sets the time a client has for its body. The deadline stays where a body is not
+// read, or not to its end: the server discards such a rest before it answers, and without one it
+// would wait for ever.
+func (h *Handler) limitSending(w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	s := &sending{ReadCloser: r.Body, header: w.Header(), rc: http.NewResponseController(w), timeout: h.o.ReadTimeout}
+	s.deadline(time.Now().Add(s.timeout))
+	r.Body = s
+}
+
+func (s *sending) deadline(t time.Time) {
+	// A connection that knows no deadlines has no slow network behind it (tests).
+	_ = s.rc.SetReadDeadline(t)
+}
+
+// Read implements io.Reader.
+func (s *sending) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	s.deadline(time.Now().Add(s.timeout))
+	n, err := s.ReadCloser.Read(p)
+	s.err = err
+	switch {
+	case errors.Is(err, io.EOF):
+		s.deadline(time.Time{}) // left in place it would end the request
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		// The deadline is over and stays: the server tries to read the rest once more.
+		s.header["Connection"] = []string{"close"}
+	}
+	return n, err
+}
+
+// limited reads a body up to a limit.
+type limited struct {
 	r     io.Reader
-	rc    *http.ResponseController
 	left  int64
 	limit int64
 }
 
-func newBody(w http.ResponseWriter, r *request, limit int64) *body {
-	return &body{r: r.Body, rc: http.NewResponseController(w), left: limit, limit: limit}
-}
-
 // Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
+func (b *limited) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, tooLarge(b.limit)
 	}
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1] // one more than allowed, to see that there is more
 	}
-	// A connection that knows no deadlines has no slow network behind it (tests).
-	_ = b.rc.SetReadDeadline(time.Now().Add(bodyTimeout))
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, tooLarge(b.limit)
@@ -54,14 +89,10 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// done takes the deadline back: left in place it would end the request. After an error it first
-// reads what the client still sends, because a client that is writing sees no answer.
-func (b *body) done(failed bool) {
-	if failed {
-		// What goes wrong now changes nothing: an error is answered already.
-		_, _ = io.Copy(io.Discard, &body{r: b.r, rc: b.rc, left: maxBatch, limit: maxBatch})
-	}
-	_ = b.rc.SetReadDeadline(time.Time{})
+// readRest reads what a client still sends after an error: one that is writing sees no answer.
+func readRest(r *request) {
+	// What goes wrong now changes nothing: an error is answered already.
+	_, _ = io.CopyN(io.Discard, r.Body, maxBatch)
 }
 
 func tooLarge(limit int64) error {
@@ -70,10 +101,11 @@ func tooLarge(limit int64) error {
 }
 
 // readBody reads a whole body into b.
-func readBody(w http.ResponseWriter, r *request, b *bytes.Buffer) error {
-	in := newBody(w, r, maxBody)
-	_, err := b.ReadFrom(in)
-	in.done(err != nil)
+func readBody(r *request, b *bytes.Buffer) error {
+	_, err := b.ReadFrom(&limited{r.Body, maxBody, maxBody})
+	if err != nil {
+		readRest(r)
+	}
 	return unreadable(err)
 }
 
@@ -82,17 +114,20 @@ func unreadable(err error) error {
 	if err == nil || job.CodeOf(err) != job.Internal {
 		return err
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return statusError{http.StatusRequestTimeout, &job.Error{Code: job.Invalid, Message: "the body did not come", Hint: "send it without pauses", Err: err}}
+	}
 	return &job.Error{Code: job.Invalid, Message: "the body broke off", Hint: "send it again", Err: err}
 }
 
 // decode reads the body as JSON into v. An empty body leaves v as it is where optional.
-func decode(w http.ResponseWriter, r *request, v any, optional bool) error {
+func decode(r *request, v any, optional bool) error {
 	if err := wantJSON(r); err != nil {
 		return err
 	}
 	b := buffers.Get().(*bytes.Buffer)
 	defer putBuffer(b)
-	if err := readBody(w, r, b); err != nil {
+	if err := readBody(r, b); err != nil {
 		return err
 	}
 	if optional && len(bytes.TrimSpace(b.Bytes())) == 0 {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -19,8 +18,7 @@ func TestBodyLimit(t *testing.T) {
 			"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "eof with data": iotest.DataErrReader,
 		} {
 			in := chunk(strings.NewReader(strings.Repeat("x", n)))
-			b := newBody(httptest.NewRecorder(), &request{Request: httptest.NewRequest(http.MethodPost, "/", in)}, 100)
-			got, err := io.ReadAll(b)
+			got, err := io.ReadAll(&limited{in, 100, 100})
 			s := statusError{}
 			switch {
 			case n <= 100 && (err != nil || len(got) != n):
@@ -49,6 +47,42 @@ func TestLongLines(t *testing.T) {
 	for _, broken := range []io.Reader{iotest.TimeoutReader(strings.NewReader(line(100))), iotest.ErrReader(errors.New("reset"))} {
 		if _, _, err := readLines(broken); job.CodeOf(err) != job.Invalid {
 			t.Errorf("a body that breaks off: %v", err)
+		}
+	}
+}
+
+// TestLongValues reads batches with values around the limit of one job.
+func TestLongValues(t *testing.T) {
+	value := func(n int) string { return `{"name":"` + strings.Repeat("x", n-len(`{"name":""}`)) + `"}` }
+	for _, n := range []int{100, maxBody - 1, maxBody} {
+		b, _, err := readBatch(strings.NewReader(`{"defaults":` + value(n) + `,"jobs":[` + value(n) + `,` + value(100) + `]}`))
+		if err != nil || len(b.Jobs) != 2 || len(b.Jobs[0].Name) != n-len(`{"name":""}`) {
+			t.Errorf("a value of %d bytes: %d jobs, %v", n, len(b.Jobs), err)
+		}
+	}
+	for _, body := range []string{`{"jobs":[` + value(100) + `,` + value(maxBody+2) + `]}`, `{"defaults":` + value(maxBody+2) + `}`, `{"` + strings.Repeat("x", 2*maxBody)} {
+		if _, _, err := readBatch(strings.NewReader(body)); problemOf(err).Status != http.StatusRequestEntityTooLarge {
+			t.Errorf("%.30s…: %v", body, err)
+		}
+	}
+}
+
+// TestBatchLimit wants the job after the last that is allowed refused as soon as it is read.
+func TestBatchLimit(t *testing.T) {
+	lines := strings.Repeat("{}\n", job.MaxBatch)
+	list := `{"jobs":[` + strings.Repeat("{},", job.MaxBatch-1) + `{}`
+	if b, _, err := readLines(strings.NewReader(lines)); err != nil || len(b.Jobs) != job.MaxBatch {
+		t.Errorf("%d lines: %v", len(b.Jobs), err)
+	}
+	if b, _, err := readBatch(strings.NewReader(list + `]}`)); err != nil || len(b.Jobs) != job.MaxBatch {
+		t.Errorf("a list of %d: %v", len(b.Jobs), err)
+	}
+	_, _, err1 := readLines(strings.NewReader(lines + "{}\nnot read"))
+	_, _, err2 := readBatch(strings.NewReader(list + `,{},not read`))
+	for _, err := range []error{err1, err2} {
+		e := (*job.Error)(nil)
+		if !errors.As(err, &e) || e.Code != job.Invalid || e.Field != "jobs" || e.Line != job.MaxBatch+1 {
+			t.Errorf("one job too many: %v", err)
 		}
 	}
 }

@@ -161,6 +161,6 @@ var fieldAbout = map[string]string{
 	"Filter.name": "Part of the name or command; case does not count.", "Filter.owner": "Of this user.", "Filter.tags": "With every one of these tags.",
 	"Problem.type": "Always about:blank: code says what it is.", "Queue.jobs": "How many jobs, by state.", "Queue.name": "Name.", "NewQueue.name": "1 to 64 of A-Z a-z 0-9 . _ -",
 	"QueueList.queues": "By name.", "Status.jobs": "How many jobs, by state.", "Status.queues": "All queues with their counts.", "Status.pid": "Process number of the daemon.",
-	"Status.node": "This machine.", "Status.started_at": "When the daemon started.", "RunnerStatus.pid": "Process number; 0 when it is not connected.",
+	"Status.node": "This machine.", "Status.started_at": "When the daemon started.", "Status.shutdown_timeout": "Seconds that a stop of the daemon gives its jobs to end.", "RunnerStatus.pid": "Process number; 0 when it is not connected.",
 	"Attempt.state": "How it ended.", "ActFailure.error": "Why not.", "JobSpec.params": "Parameters of the job type.",
 }

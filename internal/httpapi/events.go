@@ -89,6 +89,9 @@ func eventOptions(r *request) (o job.EventOptions, err error) {
 	if text == "" {
 		text, field = r.query.text("after"), "after"
 	}
+	if err := r.query.notEmpty("job", "queue"); err != nil {
+		return o, err
+	}
 	if text != "" {
 		after, err := strconv.ParseUint(text, 10, 63) // 63: what the registry can count to
 		if err != nil {
@@ -97,8 +100,8 @@ func eventOptions(r *request) (o job.EventOptions, err error) {
 		o.After = &after
 	}
 	for _, word := range r.query.words("job") {
-		id, err := strconv.ParseInt(word, 10, 64)
-		if err != nil || id < 1 {
+		id, ok := job.ParseID(word)
+		if !ok || id < 1 {
 			return o, &job.Error{Code: job.Invalid, Field: "job", Message: fmt.Sprintf("%q is no job's number", word), Hint: "give numbers: job=7,12"}
 		}
 		o.JobIDs = append(o.JobIDs, id)

@@ -27,6 +27,8 @@ type Options struct {
 	Heartbeat time.Duration
 	// WriteTimeout is how long a reader of a stream may take nothing before it is dropped; 0 = 30 s.
 	WriteTimeout time.Duration
+	// ReadTimeout is how long a client may send nothing in the middle of a body; 0 = 30 s.
+	ReadTimeout time.Duration
 }
 
 // Handler is the API as an http.Handler.
@@ -54,6 +56,9 @@ func New(o Options) *Handler {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = 30 * time.Second
 	}
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = 30 * time.Second
+	}
 	h := &Handler{o: o, mux: http.NewServeMux()}
 	h.closing, h.endStreams = context.WithCancel(context.Background())
 	h.routes = h.allRoutes()
@@ -68,6 +73,7 @@ func New(o Options) *Handler {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Content-Type-Options"] = noSniff
+	h.limitSending(w, r)
 	h.mux.ServeHTTP(w, r)
 }
 

@@ -63,6 +63,9 @@ func (h *Handler) jobRoutes() []route {
 }
 
 func (h *Handler) listJobs(w http.ResponseWriter, r *request) error {
+	if err := r.query.notEmpty("select", "state", "queue", "type", "tag", "owner", "name"); err != nil {
+		return err
+	}
 	f := job.Filter{Queues: r.query.words("queue"), Types: r.query.words("type"), Tags: r.query.words("tag"),
 		Owner: r.query.text("owner"), Name: r.query.text("name"), Cursor: r.query.text("cursor")}
 	if words := r.query.words("select"); words != nil {
@@ -149,7 +152,7 @@ func waitTime(q query) (time.Duration, error) {
 // byPath returns the job that {id} names: a number, or a key, which is never a number.
 func (h *Handler) byPath(r *request) (*job.Job, error) {
 	word := r.PathValue("id")
-	if id, err := strconv.ParseInt(word, 10, 64); err == nil {
+	if id, ok := job.ParseID(word); ok {
 		return h.o.Service.Job(r.Context(), id)
 	}
 	return h.o.Service.JobByKey(r.Context(), word)

@@ -56,7 +56,7 @@ func (h *Handler) listQueues(w http.ResponseWriter, r *request) error {
 
 func (h *Handler) addQueue(w http.ResponseWriter, r *request) error {
 	var n newQueue
-	if err := decode(w, r, &n, false); err != nil {
+	if err := decode(r, &n, false); err != nil {
 		return err
 	}
 	if err := job.CheckQueueName(n.Name); err != nil {
@@ -80,7 +80,7 @@ func (h *Handler) getQueue(w http.ResponseWriter, r *request) error {
 
 func (h *Handler) setQueue(w http.ResponseWriter, r *request) error {
 	var u job.QueueUpdate
-	if err := decode(w, r, &u, false); err != nil {
+	if err := decode(r, &u, false); err != nil {
 		return err
 	}
 	q, err := h.o.Service.SetQueue(r.Context(), r.PathValue("name"), u)

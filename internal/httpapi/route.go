@@ -90,6 +90,23 @@ func (q query) text(name string) string {
 	return q.values.Get(name)
 }
 
+func (rt *route) isList(name string) bool {
+	return slices.ContainsFunc(rt.query, func(p param) bool { return p.name == name && p.list })
+}
+
+// notEmpty refuses a condition that is given with an empty value: it would select what nobody
+// asked for.
+func (q query) notEmpty(names ...string) error {
+	for _, name := range names {
+		for _, v := range q.values[name] {
+			if v == "" || q.route.isList(name) && slices.Contains(strings.Split(v, ","), "") {
+				return &job.Error{Code: job.Invalid, Field: name, Message: name + " holds an empty value", Hint: "give a value, or leave " + name + " out"}
+			}
+		}
+	}
+	return nil
+}
+
 // words returns the values of a list.
 func (q query) words(name string) []string {
 	if q.text(name) == "" && len(q.values[name]) < 2 {

@@ -232,6 +232,40 @@ func TestSlowHeader(t *testing.T) {
 	<-served
 }
 
+// TestBodyThatDoesNotCome wants clients dropped that announce a body and send none of it, or half.
+func TestBodyThatDoesNotCome(t *testing.T) {
+	e := enginetest.Start(t, nil)
+	socket := serve(t, httpapi.Options{Service: e, ReadTimeout: 10 * time.Millisecond})
+	for _, c := range []struct {
+		request string
+		status  int
+	}{
+		{"POST /api/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", 408},
+		{"POST /api/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"shell\"", 408},
+		{"POST /api/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"jobs\":[", 408},
+		{"POST /api/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", 408},
+		{"POST /api/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n", 415},
+		{"GET /api/status HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", 200},
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", 200},
+	} {
+		r := bufio.NewReader(dial(t, socket, c.request))
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Errorf("%q: %v", c.request, err)
+			continue
+		}
+		if resp.StatusCode != c.status {
+			t.Errorf("%q: %s, want %d", c.request, resp.Status, c.status)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Errorf("%q: %v", c.request, err)
+		}
+		if _, err := r.ReadByte(); err == nil { // returns when the connection is closed
+			t.Errorf("%q: something follows the answer", c.request)
+		}
+	}
+}
+
 // TestPathTricks wants no path to reach anything it does not spell, and none to hurt.
 func TestPathTricks(t *testing.T) {
 	a := open(t)
