@@ -28,6 +28,9 @@ func problem(resp *http.Response) error {
 		JobID  int64    `json:"job_id"`
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if resp.StatusCode == http.StatusRequestHeaderFieldsTooLarge {
+		return &job.Error{Code: job.Invalid, Field: "selector", Message: "the selection is too long for one request", Hint: "give ranges in place of single numbers, or select by state, queue or tag"}
+	}
 	if err == nil {
 		err = json.Unmarshal(b, &p)
 	}

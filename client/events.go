@@ -1,9 +1,11 @@
 package client
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -94,7 +96,12 @@ func (s *subscription) connect(ctx context.Context, yield func(job.Change, error
 	in := newEventReader(resp.Body)
 	for {
 		ev, err := in.next()
-		if err != nil {
+		switch {
+		case errors.Is(err, bufio.ErrTooLong):
+			// To connect again would lead to the same event.
+			return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the change after number %d is longer than %d bytes", s.last, maxEvent),
+				Hint: "read the state anew and go on behind it", Err: err}
+		case err != nil:
 			return &job.Error{Code: job.Unavailable, Message: "the stream of events broke off", Err: err}
 		}
 		if ev.name == "resync" {

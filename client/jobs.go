@@ -59,9 +59,12 @@ func (c *Client) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
 
 // checkBatch refuses what JSON would change. The daemon checks again, with defaults filled in.
 func checkBatch(b *job.Batch) error {
+	if len(b.Jobs) > job.MaxBatch {
+		return job.AtLine(job.TooManyJobs(), job.MaxBatch+1)
+	}
 	check := func(s job.Spec) error {
 		if s.Shell == "" && len(s.Command) == 0 {
-			s.Command = []string{"of the defaults"}
+			s.Command, s.Type = []string{"of the defaults"}, "" // the daemon sees what they are
 		}
 		return s.Check()
 	}
@@ -70,12 +73,7 @@ func checkBatch(b *job.Batch) error {
 	}
 	for i := range b.Jobs {
 		if err := check(b.Jobs[i]); err != nil {
-			if e := (*job.Error)(nil); errors.As(err, &e) {
-				at := *e
-				at.Line = i + 1
-				return &at
-			}
-			return err
+			return job.AtLine(err, i+1)
 		}
 	}
 	return nil

@@ -16,8 +16,9 @@ type event struct {
 	data  []byte
 }
 
-// maxEvent is the longest line of an event stream, in bytes: a job's record with its result.
-const maxEvent = 16 << 20
+// maxEvent is the longest line of an event stream, in bytes. A job's record may take six
+// times job.MaxArgv and job.MaxParams as JSON, 18 MiB.
+const maxEvent = 64 << 20
 
 // eventReader reads the WHATWG's event stream format, as far as the daemon uses it.
 type eventReader struct{ lines *bufio.Scanner }

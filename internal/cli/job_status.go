@@ -133,7 +133,7 @@ func typeName(j *job.Job) string {
 	if j.Type == job.TypeCommand {
 		return ""
 	}
-	return j.Type
+	return printable(j.Type)
 }
 
 func number(n int) string {

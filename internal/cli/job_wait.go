@@ -33,7 +33,7 @@ func newJobWaitCommand(a *app) *cobra.Command {
 		},
 	}
 	o.sel.flags(a, cmd)
-	cmd.Flags().StringVar(&o.timeout, "timeout", "", "give up after this `TIME` (exit 124): seconds, or 1h30m")
+	cmd.Flags().StringVar(&o.timeout, "timeout", "", "give up after this `TIME` (exit 124): seconds, or 1h30m; 0 for never")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the ended jobs as JSON: one object for one job, else an array")
 	return cmd
 }
@@ -57,7 +57,7 @@ func runJobWait(ctx context.Context, a *app, o waitOptions) error {
 	if err := knownQueues(ctx, svc, filter.Queues); err != nil {
 		return err
 	}
-	if o.timeout != "" {
+	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(limit))
 		defer cancel()

@@ -83,7 +83,26 @@ func Load(s Sources) (*Config, error) {
 			c.origins[set.key] = "--" + flagName(set.key)
 		}
 	}
-	return c, nil
+	return c, c.checkRegistryPath()
+}
+
+// checkRegistryPath refuses a registry_path that is another file of the service: what is found
+// there is moved away and written anew.
+func (c *Config) checkRegistryPath() error {
+	p, db := c.Paths, c.Paths.Database()
+	journal, err := os.Stat(c.RegistryPath)
+	for _, taken := range []string{db, db + "-wal", db + "-shm", db + "-journal", db + "-ballast", p.RegistryLock(), p.RunnerJournal(),
+		p.RunnerLock(), p.RunnerSocket(), p.Socket(), p.PIDFile(), c.PIDFile, p.DaemonLog(), p.RunnerLog(), p.JobLogs(), p.Config, c.File} {
+		same := filepath.Clean(c.RegistryPath) == taken
+		if other, otherErr := os.Stat(taken); err == nil && otherErr == nil {
+			same = same || os.SameFile(journal, other) // by another name: a link, or a folder's
+		}
+		if same {
+			return &job.Error{Code: job.Invalid, Field: "registry_path", Message: fmt.Sprintf("registry_path is %s, which the service needs for something else", c.RegistryPath),
+				Hint: fmt.Sprintf("name a file of its own, as %s; it was set by %s", filepath.Join(p.Lib, "registry.jsonl"), c.origins["registry_path"])}
+		}
+	}
+	return nil
 }
 
 // defaults returns the settings of a service that has none of its own.

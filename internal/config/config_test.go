@@ -187,3 +187,29 @@ func TestExampleIsTheDefaults(t *testing.T) {
 		}
 	}
 }
+
+// TestRegistryPathIsAFileOfItsOwn wants no file of the service overwritten by the journal.
+func TestRegistryPathIsAFileOfItsOwn(t *testing.T) {
+	home := t.TempDir()
+	p := InHome(home)
+	if err := os.Mkdir(p.Lib, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p.Database(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(p.Lib, filepath.Join(home, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"lib/registry.db", "lib/../lib/registry.db-wal", "lib/registry.db-ballast", "lib/runner.journal", "run/queuemgr.sock",
+		"log/daemon.log", "config.toml", "run/daemon.pid", "link/registry.db"} {
+		_, err := Load(Sources{Home: home, Environ: []string{"QUEUEMGR_REGISTRY_PATH=" + path}})
+		var e *job.Error
+		if !errors.As(err, &e) || e.Code != job.Invalid || e.Field != "registry_path" {
+			t.Errorf("%s: got %v, want Invalid", path, err)
+		}
+	}
+	if _, err := Load(Sources{Home: home, Environ: []string{"QUEUEMGR_REGISTRY_PATH=lib/other.jsonl"}}); err != nil {
+		t.Error(err)
+	}
+}
