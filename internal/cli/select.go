@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/queuemgr/queuemgr/internal/config"
 	"github.com/queuemgr/queuemgr/job"
@@ -24,10 +26,12 @@ type selection struct {
 	tags   []string
 	owner  string
 	name   string
+	given  *pflag.FlagSet // tells an empty value from none; nil where there are no flags
 }
 
 func (s *selection) flags(a *app, cmd *cobra.Command) {
 	f := cmd.Flags()
+	s.given = f
 	f.StringVar(&s.states, "state", "", "only in one of these `STATES`, separated by commas")
 	f.StringArrayVar(&s.queues, "queue", nil, "only of this `QUEUE`; may be repeated")
 	f.StringArrayVar(&s.types, "type", nil, "only of this job `TYPE`; may be repeated")
@@ -40,6 +44,9 @@ func (s *selection) flags(a *app, cmd *cobra.Command) {
 
 // filter returns the filter of the words and flags.
 func (s *selection) filter() (job.Filter, error) {
+	if err := s.notEmpty(); err != nil {
+		return job.Filter{}, err
+	}
 	f := job.Filter{Queues: splitCommas(s.queues), Types: splitCommas(s.types), Tags: splitCommas(s.tags), Owner: s.owner, Name: s.name}
 	if err := job.ParseSelector(&f, s.words...); err != nil {
 		return f, err
@@ -58,6 +65,26 @@ func (s *selection) filter() (job.Filter, error) {
 		f.States = append(f.States, state)
 	}
 	return f, nil
+}
+
+// notEmpty refuses a flag with an empty value, as of a variable that is not set: it would select
+// nothing, or everything.
+func (s *selection) notEmpty() error {
+	if s.given == nil {
+		return nil
+	}
+	for name, values := range map[string][]string{"state": {s.states}, "queue": s.queues, "type": s.types, "tag": s.tags, "owner": {s.owner}, "name": {s.name}} {
+		if !s.given.Changed(name) {
+			continue
+		}
+		if name != "name" {
+			values = splitCommas(values)
+		}
+		if slices.Contains(values, "") {
+			return usage(fmt.Sprintf("--%s has an empty value", name), "give a value, or leave --"+name+" out")
+		}
+	}
+	return nil
 }
 
 // splitCommas takes a repeated flag's values apart, each of which may hold several.
