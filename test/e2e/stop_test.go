@@ -13,7 +13,7 @@ import (
 const stubborn = `trap '' TERM INT HUP
 sleep 1000 &
 (sleep 1001 &)
-(setsid sh -c 'trap "" TERM HUP; sleep 1002 & echo away >"$ARRIVED"; sleep 1003' &) &
+(setsid sh -c 'trap "" TERM HUP; sleep 1002 & sleep 1003 & echo away >"$ARRIVED"; wait' &) &
 while :; do sleep 1; done`
 
 func TestStopLeavesNothingOfAStubbornTree(t *testing.T) {
