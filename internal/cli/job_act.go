@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -121,20 +123,24 @@ func runJobAct(ctx context.Context, a *app, o actOptions) error {
 		return err
 	}
 	passOver(filter, &result)
+	other := map[int64]string{} // what is to be said of a job in place of d.done
 	if o.wait && !o.dryRun {
 		for _, id := range result.Done {
-			if _, err := a.waitEnd(ctx, id); err != nil && !notFound(err) {
+			j, err := a.waitEnd(ctx, id)
+			switch {
+			case notFound(err): // retention was quick
+			case err != nil:
 				return err
+			case j.State != job.Stopped && j.State != job.Deleted:
+				other[id] = fmt.Sprintf("%s before it was stopped", j.State)
 			}
 		}
-	}
-	var under map[int64]bool
-	if d.under != "" && !o.wait && !o.dryRun && !o.json {
-		if under, err = underWay(ctx, svc, result.Done); err != nil {
+	} else if d.under != "" && !o.dryRun && !o.json {
+		if err := underWay(ctx, svc, result.Done, d.under, other); err != nil {
 			return err
 		}
 	}
-	return a.printAct(o, d, result, under)
+	return a.printAct(o, d, result, other)
 }
 
 // passOver takes jobs in no state for an action that only a range selects from the failures.
@@ -154,10 +160,10 @@ func passOver(f job.Filter, result *job.ActResult) {
 	})
 }
 
-// underWay returns which of the jobs that were stopped or deleted still have processes.
-func underWay(ctx context.Context, svc job.Service, ids []int64) (map[int64]bool, error) {
+// underWay notes in other which of the jobs that were stopped or deleted still have processes.
+func underWay(ctx context.Context, svc job.Service, ids []int64, words string, other map[int64]string) error {
 	if len(ids) == 0 {
-		return nil, nil
+		return nil
 	}
 	live := map[int64]bool{}
 	// Live jobs are few however many were named.
@@ -165,7 +171,7 @@ func underWay(ctx context.Context, svc job.Service, ids []int64) (map[int64]bool
 	for {
 		page, err := svc.ListJobs(ctx, f)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, j := range page.Jobs {
 			live[j.ID] = true
@@ -174,13 +180,12 @@ func underWay(ctx context.Context, svc job.Service, ids []int64) (map[int64]bool
 			break
 		}
 	}
-	under := map[int64]bool{}
 	for _, id := range ids {
 		if live[id] {
-			under[id] = true
+			other[id] = words
 		}
 	}
-	return under, nil
+	return nil
 }
 
 // confirmMany asks before something is done to several jobs that were not named one by one.
@@ -197,7 +202,7 @@ func (a *app) confirmMany(ctx context.Context, svc job.Service, request job.ActR
 	return yes, err
 }
 
-func (a *app) printAct(o actOptions, d deed, result job.ActResult, under map[int64]bool) error {
+func (a *app) printAct(o actOptions, d deed, result job.ActResult, other map[int64]string) error {
 	if o.json {
 		if result.Done == nil {
 			result.Done = []int64{}
@@ -205,7 +210,7 @@ func (a *app) printAct(o actOptions, d deed, result job.ActResult, under map[int
 		if err := a.printJSON(result); err != nil {
 			return err
 		}
-	} else if err := a.printDone(o, d, result, under); err != nil {
+	} else if err := a.printDone(o, d, result, other); err != nil {
 		return err
 	}
 	if len(result.Failed) == 0 {
@@ -224,7 +229,7 @@ func (a *app) printAct(o actOptions, d deed, result job.ActResult, under map[int
 // listedOneByOne is up to how many jobs get a line each.
 const listedOneByOne = 20
 
-func (a *app) printDone(o actOptions, d deed, result job.ActResult, under map[int64]bool) error {
+func (a *app) printDone(o actOptions, d deed, result job.ActResult, other map[int64]string) error {
 	what := d.done
 	if o.dryRun {
 		what = d.would
@@ -236,17 +241,23 @@ func (a *app) printDone(o actOptions, d deed, result job.ActResult, under map[in
 		return a.print("nothing to %s: no job is selected\n", o.action)
 	}
 	if len(result.Done) > listedOneByOne {
-		if len(under) > 0 {
-			return a.print("%d jobs: each %s; %d still running: each %s\n", len(result.Done)-len(under), what, len(under), d.under)
+		counts := map[string]int64{}
+		for _, id := range result.Done {
+			counts[cmp.Or(other[id], what)]++
 		}
-		return a.print("%d jobs: each %s\n", len(result.Done), what)
+		for _, words := range slices.Sorted(maps.Keys(counts)) {
+			each := ": each "
+			if counts[words] == 1 {
+				each = " "
+			}
+			if err := a.print("%s%s%s\n", plural(counts[words], "job"), each, words); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	for _, id := range result.Done {
-		how := what
-		if under[id] {
-			how = d.under
-		}
-		if err := a.print("job %d %s\n", id, how); err != nil {
+		if err := a.print("job %d %s\n", id, cmp.Or(other[id], what)); err != nil {
 			return err
 		}
 	}

@@ -72,6 +72,7 @@ func newHelpCommand() *cobra.Command {
 				return unknownCommand(of, rest[0])
 			}
 			of.InitDefaultHelpFlag()
+			of.InitDefaultVersionFlag()
 			return of.Help()
 		},
 	}
