@@ -15,6 +15,9 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 	if err := checkAction(r); err != nil {
 		return job.ActResult{}, err
 	}
+	if err := r.Filter.Check(); err != nil {
+		return job.ActResult{}, err
+	}
 	result := job.ActResult{Done: []int64{}}
 	explicit := r.Filter.Explicit()
 	if err := e.findMissing(ctx, r.Filter, &result); err != nil {
@@ -27,9 +30,6 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 		f.States = []job.State{job.Held, job.Scheduled, job.Blocked, job.Queued}
 	}
 	head := e.core.nextHead(e.o.Now())
-	if f.Last {
-		f.Oldest, f.Limit = false, 1
-	}
 	for {
 		page, err := e.o.Store.ListJobs(ctx, f)
 		if err != nil {
@@ -38,7 +38,7 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 		if err := e.actOn(ctx, r, page.Jobs, head, explicit, &result); err != nil {
 			return result, err
 		}
-		if page.NextCursor == "" || f.Last {
+		if page.NextCursor == "" {
 			return result, nil
 		}
 		f.Cursor = page.NextCursor

@@ -34,6 +34,9 @@ func (e *Engine) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
 	if len(b.Jobs) == 0 {
 		return []int64{}, nil
 	}
+	if len(b.Jobs) > job.MaxBatch {
+		return nil, job.TooManyJobs()
+	}
 	jobs, err := e.add(ctx, b)
 	if err != nil {
 		return nil, err
@@ -214,6 +217,9 @@ func (e *Engine) Attempts(ctx context.Context, id int64) ([]job.Attempt, error) 
 
 // ListJobs implements job.Service.
 func (e *Engine) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
+	if err := f.Check(); err != nil {
+		return job.Page{}, err
+	}
 	page, err := e.o.Store.ListJobs(ctx, f)
 	if err != nil {
 		return page, err
