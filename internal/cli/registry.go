@@ -117,7 +117,7 @@ func runRegistryImport(ctx context.Context, a *app, name string, asJSON bool) er
 	if err != nil {
 		return err
 	}
-	var in io.Reader = a.Stdin
+	in := a.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/queuemgr/queuemgr/client"
+	"golang.org/x/sys/unix"
+
 	"github.com/queuemgr/queuemgr/internal/engine/enginetest"
 	"github.com/queuemgr/queuemgr/internal/httpapi"
 	"github.com/queuemgr/queuemgr/job"
@@ -159,11 +161,34 @@ func TestSlowReaders(t *testing.T) {
 		}
 	}
 	for _, c := range asleep {
+		hungUp(t, c)
 		// What was in the socket still comes; then the connection is at its end, not the answer.
 		resp := answer(t, c)
 		if _, err := io.Copy(io.Discard, resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("a reader that slept: %v", err)
 		}
+	}
+}
+
+// hungUp waits, without reading, until the other end has closed c: a reader that wakes up before it
+// is dropped is a reader like any other.
+func hungUp(t *testing.T, c net.Conn) {
+	t.Helper()
+	raw, err := c.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Control(func(fd uintptr) {
+		n, err := 0, error(unix.EINTR)
+		for errors.Is(err, unix.EINTR) {
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}, 30_000)
+		}
+		if n != 1 {
+			t.Errorf("a reader that sleeps was not dropped: %d, %v", n, err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
