@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -24,6 +25,10 @@ import (
 // ballast is the room kept in reserve for recording exits on a full disk, in bytes: at well under
 // 1 KiB an exit it takes tens of thousands of them.
 const ballast = 16 << 20
+
+// gcPercent is GOGC of the daemon: little is alive in it and requests are short-lived, so that
+// collecting less often costs a few MB and saves a tenth of the time of additions.
+const gcPercent = 300
 
 // httpGrace is how long requests may take to end when the daemon ends.
 const httpGrace = 3 * time.Second
@@ -42,6 +47,7 @@ type daemon struct {
 
 // runDaemon serves c's home until ctx ends, which leaves jobs running, or Shutdown is asked for.
 func runDaemon(ctx context.Context, c *config.Config, out io.Writer, ready func()) (err error) {
+	debug.SetGCPercent(gcPercent)
 	d := &daemon{c: c, log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: c.LogLevel}))}
 	if err := makeFolders(c); err != nil {
 		return err

@@ -27,7 +27,9 @@ func withService(ctx context.Context, b *bench, f func(context.Context, *harness
 		return err
 	}
 	defer func() {
-		err = errors.Join(err, s.Cleanup(context.WithoutCancel(ctx)), os.RemoveAll(home))
+		// The home stays until the end of the run: deleting thousands of logs would slow down the file
+		// system for whoever is measured next.
+		err = errors.Join(err, s.Cleanup(context.WithoutCancel(ctx)))
 	}()
 	if _, err := s.Must(ctx, "queue", "add", pausedQueue); err != nil {
 		return err
