@@ -118,8 +118,14 @@ func measureBulkAdd(ctx context.Context, b *bench) error {
 		line := `{"command":["` + program + `"],"queue":"` + pausedQueue + `"}`
 		c := s.HTTP()
 		defer c.CloseIdleConnections()
+		body := strings.NewReader(strings.Repeat(line+"\n", b.size.bulk))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://queuemgr/api/jobs", body)
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/x-ndjson")
 		begin := time.Now()
-		resp, err := c.Post("http://queuemgr/api/jobs", "application/x-ndjson", strings.NewReader(strings.Repeat(line+"\n", b.size.bulk)))
+		resp, err := c.Do(req)
 		if err != nil {
 			return err
 		}
