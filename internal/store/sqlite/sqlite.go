@@ -130,6 +130,9 @@ func (s *Store) startWriter(ctx context.Context) error {
 		return errors.Join(err, c.close())
 	}
 	s.disk.restore()
+	if err := s.disk.prepareLog(s.o.Path + "-wal"); err != nil {
+		s.o.Log.Info("commits take longer than they could: no room is prepared in the registry's log", "error", err)
+	}
 	s.w = newWriter(s, c, st)
 	go s.w.run()
 	return nil
