@@ -28,7 +28,10 @@ func TestLogPrepared(t *testing.T) {
 		return info.Size()
 	}
 
-	s := open(t, sqlite.Options{Path: path, MinFree: free})
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path, MinFree: free})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if n := size(); n >= full {
 		t.Errorf("the log takes %d bytes of a disk that has none to spare", n)
 	}
