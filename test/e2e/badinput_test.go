@@ -3,12 +3,14 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/queuemgr/queuemgr/job"
+	"github.com/queuemgr/queuemgr/test/harness"
 )
 
 func TestBadAdditions(t *testing.T) {
@@ -24,6 +26,8 @@ func TestBadAdditions(t *testing.T) {
 		{"no command", 2, []string{"command"}, []string{"job", "add"}},
 		{"empty program", 2, []string{"empty"}, []string{"job", "add", "--", ""}},
 		{"unknown queue", 3, []string{"nosuch"}, []string{"job", "add", "--queue", "nosuch", "--", "true"}},
+		{"no command after --", 2, []string{"command"}, []string{"job", "add", "--"}},
+		{"empty script", 2, []string{"empty"}, []string{"job", "add", "--shell", ""}},
 		{"bad selector", 2, []string{"5-3"}, []string{"job", "status", "5-3"}},
 		{"no such job", 3, []string{"4711"}, []string{"job", "status", "4711"}},
 		{"no job is given, in a pipe", 2, nil, []string{"job", "stop"}},
@@ -50,10 +54,21 @@ func TestBadLineInFileAddsNothing(t *testing.T) {
 		"unknown queue": `{"command":["true"],"queue":"nosuch"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := h.write("bad.jsonl", `{"command":["true"]}`+"\n"+`{"command":["true"]}`+"\n"+bad+"\n"+`{"command":["true"]}`+"\n")
-			r := h.run("job", "add", "-q", "--file", file)
-			if r.Code == 0 || r.Stdout != "" || !strings.Contains(r.Stderr, "line 3") {
-				t.Errorf("exit code %d, stdout %q; want a failure that names line 3:\n%s", r.Code, r.Stdout, r.Stderr)
+			text := `{"command":["true"]}` + "\n" + `{"command":["true"]}` + "\n" + bad + "\n" + `{"command":["true"]}` + "\n"
+			code := 2
+			if name == "unknown queue" {
+				code = 3
+			}
+			pipe := h.Cmd(h.ctx, "job", "add", "-q", "--file", "-")
+			pipe.Stdin = strings.NewReader(text)
+			for _, cmd := range []*exec.Cmd{h.Cmd(h.ctx, "job", "add", "-q", "--file", h.write("bad.jsonl", text)), pipe} {
+				r, err := harness.Finish(cmd)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Code != code || r.Stdout != "" || !strings.Contains(r.Stderr, "line 3") || !strings.Contains(r.Stderr, "nothing was added") {
+					t.Errorf("%v: exit code %d, stdout %q; want %d, naming line 3:\n%s", cmd.Args[1:], r.Code, r.Stdout, code, r.Stderr)
+				}
 			}
 		})
 	}
@@ -73,7 +88,7 @@ func TestJobsThatCannotStart(t *testing.T) {
 		words []string
 		args  []string
 	}{
-		{"unknown program", 127, []string{"nosuchprogram"}, []string{"--", "nosuchprogram"}},
+		{"unknown program", 127, []string{"nosuchprogram", "not found in PATH"}, []string{"--", "nosuchprogram"}},
 		{"missing program by path", 127, []string{"/nosuch/program", "no such file"}, []string{"--", "/nosuch/program"}},
 		{"not executable", 126, []string{"permission denied"}, []string{"--", file}},
 		{"missing cwd", 127, []string{"/nosuch/folder", "no such file"}, []string{"--cwd", "/nosuch/folder", "--", "true"}},
@@ -124,6 +139,8 @@ func TestUnreadableCwd(t *testing.T) {
 	h.wait(id)
 	if j := h.job(id); j.State != job.Failed || j.Reason != job.ReasonSpawn || !strings.Contains(j.Error, "permission denied") || !strings.Contains(j.Error, closed) {
 		t.Errorf("state %s, reason %s, error %q; want failed, spawn, permission denied for %s", j.State, j.Reason, j.Error, closed)
+	} else if h.As != nil && j.Owner != "nobody" {
+		t.Errorf("its owner is %q, want the user who asked over the socket: nobody", j.Owner)
 	}
 }
 
@@ -139,7 +156,8 @@ func TestUnknownSettingIsRefused(t *testing.T) {
 func TestLongSocketPathIsRefused(t *testing.T) {
 	t.Parallel()
 	h := homeIn(t, filepath.Join(t.TempDir(), strings.Repeat("x", 100)))
-	h.refused(2, []string{"107"}, "daemon", "start", "--daemon")
+	h.refused(2, []string{"107", h.Socket(), "--home"}, "daemon", "start", "--daemon")
+	h.refused(2, []string{"107", h.Socket(), "--home"}, "job", "add", "--", "true")
 	if left, err := h.Processes(); err != nil || len(left) > 0 {
 		t.Errorf("processes after the refusal: %v, %v", left, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,7 +23,9 @@ func TestJobRunsAsItWasAdded(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	script := `pwd; echo "$GREETING"; umask; cat; echo "job $QUEUEMGR_JOB_ID attempt $QUEUEMGR_ATTEMPT queue $QUEUEMGR_QUEUE"; ls /proc/self/fd | wc -l; grep SigIgn /proc/self/status; ulimit -n`
+	script := `pwd; echo "$GREETING"; umask; cat; echo "job $QUEUEMGR_JOB_ID attempt $QUEUEMGR_ATTEMPT queue $QUEUEMGR_QUEUE"; ls /proc/self/fd | wc -l; grep SigIgn /proc/self/status; ulimit -n; ` +
+		// It leads a session of its own under the shared runner, and its log is its output, with nobody between.
+		`[ "$(cut -d' ' -f6 /proc/$$/stat)" = $$ ] && echo leader; echo $PPID; readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2`
 	limit, err := exec.CommandContext(h.ctx, "sh", "-c", "ulimit -n").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -38,15 +41,27 @@ func TestJobRunsAsItWasAdded(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.wait(id)
+	log := h.logFiles(id)
+	if len(log) != 1 {
+		t.Fatalf("the job has the logs %v, want one", log)
+	}
 	want := []string{dir, "hello  world", "0027", fmt.Sprintf("job %d attempt 1 queue default", id),
 		"4", // three and the listing's own
-		"SigIgn:\t0000000000000000", strings.TrimSpace(string(limit))}
+		"SigIgn:\t0000000000000000", strings.TrimSpace(string(limit)),
+		"leader", strconv.Itoa(h.connected()), "/dev/null", log[0], log[0]}
 	got := strings.Split(strings.TrimSuffix(h.logs(id), "\n"), "\n")
 	for i := range got {
 		got[i] = withoutInternalSignals(got[i])
 	}
 	if strings.Join(got, "|") != strings.Join(want, "|") {
 		t.Errorf("the job saw\n%q, want\n%q", got, want)
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := h.job(id); j.Owner != me.Username {
+		t.Errorf("its owner is %q, want %q", j.Owner, me.Username)
 	}
 }
 

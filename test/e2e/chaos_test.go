@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,8 @@ type adders struct {
 	h       *home
 	effects string
 
+	underway atomic.Int32 // additions that clients have begun and that have not ended
+
 	mu    sync.Mutex
 	codes map[int64]int // of every acknowledged job
 }
@@ -70,11 +73,11 @@ func (a *adders) round(random *rand.Rand) {
 	defer wg.Wait()
 	acked := a.acknowledged()
 	for k := range killsARound {
-		h.untilStatus("clients to add, 100 jobs to wait and 2 to run", func(s *job.Status) bool {
-			return s.Jobs[job.Queued] >= 100 && s.Jobs[job.Running] >= 2 && a.acknowledged() > acked
-		})
 		// The moment is to be a random one: this is no wait for anything.
 		time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+		h.untilStatus("clients to add, 100 jobs to wait and 2 to run", func(s *job.Status) bool {
+			return s.Jobs[job.Queued] >= 100 && s.Jobs[job.Running] >= 2 && a.acknowledged() > acked && a.underway.Load() > 0
+		})
 		h.kill()
 		acked = a.acknowledged()
 		h.start()
@@ -103,7 +106,9 @@ func (a *adders) bulk(n int) {
 // was carried out is unknown to the client, and must then have happened at most once.
 func (a *adders) keepAdding(ctx context.Context, i int) {
 	for ; ctx.Err() == nil; i++ {
+		a.underway.Add(1)
 		r, err := a.h.Run(a.h.ctx, "job", "add", "-q", "--", "sh", "-c", effect, "sh", a.effects, strconv.Itoa(i%5))
+		a.underway.Add(-1)
 		id, parseErr := strconv.ParseInt(strings.TrimSpace(r.Stdout), 10, 64)
 		if err == nil && r.Code == 0 && parseErr == nil {
 			a.mu.Lock()
@@ -119,25 +124,39 @@ func (a *adders) acknowledged() int {
 	return len(a.codes)
 }
 
-// check holds every acknowledged job against its record, and every job against its effect.
+// check holds every acknowledged job against its record, every record against its command and its
+// effect, and registry.jsonl against all of them.
 func (a *adders) check() {
-	t := a.h.t
-	jobs := a.h.jobs()
+	t, h := a.h.t, a.h
+	jobs := h.jobs()
 	for id, want := range a.codes {
 		j := jobs[id]
 		if j == nil {
 			t.Errorf("acknowledged job %d is not on record", id)
 			continue
 		}
-		if j.ExitCode == nil || *j.ExitCode != want || (j.State == job.Completed) != (want == 0) {
-			t.Errorf("job %d: %s (%s), exit code %s, error %q; want %d", id, j.State, j.Reason, codeOf(j), j.Error, want)
+		if told := j.Command[len(j.Command)-1]; told != strconv.Itoa(want) {
+			t.Errorf("job %d was told to exit with %s, want %d", id, told, want)
 		}
 	}
+	h.must("daemon", "stop") // what is committed is written by then
+	last := followed(t, h.read(h.Path("lib", "registry.jsonl")))
 	for id, j := range jobs {
+		want := j.Command[len(j.Command)-1]
+		if codeOf(j) != want || (j.State == job.Completed) != (want == "0") || j.Attempt != 1 {
+			t.Errorf("job %d: %s (%s), exit code %s, attempt %d, error %q; want %s", id, j.State, j.Reason, codeOf(j), j.Attempt, j.Error, want)
+		}
 		text, err := os.ReadFile(a.effects + "/" + strconv.FormatInt(id, 10))
 		if err != nil || string(text) != "run\n" {
 			t.Errorf("job %d (%s) left %q, %v; want one line", id, j.State, text, err)
 		}
+		if last[id] != j.State {
+			t.Errorf("job %d is %s, and %q in registry.jsonl", id, j.State, last[id])
+		}
+	}
+	effects, err := os.ReadDir(a.effects)
+	if err != nil || len(effects) != len(jobs) {
+		t.Errorf("%d jobs have run, %d are on record: %v", len(effects), len(jobs), err)
 	}
 	t.Logf("%d jobs acknowledged, %d on record", len(a.codes), len(jobs))
 }

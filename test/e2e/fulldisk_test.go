@@ -38,7 +38,9 @@ func TestFullDisk(t *testing.T) {
 	g.arrived.line()
 
 	filler := filepath.Join(mount, "filler")
-	fill(t, filler)
+	fill(t, filler, 6<<20) // below the floor, far from full
+	h.refused(1, []string{"space", "must stay free"}, "job", "add", "--", "true")
+	fill(t, filler, 0)
 	h.refused(1, []string{"space"}, "job", "add", "--", "true")
 	g.gate.release(2)
 	for _, id := range running {
@@ -55,7 +57,7 @@ func TestFullDisk(t *testing.T) {
 	for _, id := range running {
 		h.wantEnd(id, job.Failed, job.ReasonExit, 5)
 	}
-	fill(t, filler)
+	fill(t, filler, 0)
 	h.refused(1, []string{"space"}, "job", "add", "--", "true")
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
@@ -65,8 +67,9 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// fill writes to a file until not a byte more goes onto the disk.
-func fill(t *testing.T, path string) {
+// fill appends to a file until only so many bytes are free on its disk; with 0 not one more goes
+// onto it.
+func fill(t *testing.T, path string, leave uint64) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -74,6 +77,13 @@ func fill(t *testing.T, path string) {
 	}
 	defer f.Close()
 	for size := 1 << 20; size > 0; {
+		var disk syscall.Statfs_t
+		if err := syscall.Fstatfs(int(f.Fd()), &disk); err != nil {
+			t.Fatal(err)
+		}
+		if leave > 0 && disk.Bavail*uint64(disk.Bsize) <= leave {
+			return
+		}
 		_, err := f.Write(make([]byte, size))
 		switch {
 		case errors.Is(err, syscall.ENOSPC):

@@ -26,6 +26,11 @@ func TestTenThousandJobs(t *testing.T) {
 	h.untilAllEnded(nil)
 	before := h.status()
 	daemonBefore, runnerBefore := h.usage(before.PID), h.usage(before.Runner.PID)
+	for _, pid := range []int{before.PID, before.Runner.PID} {
+		if u := h.usage(pid); u.MaxDescriptors != 1024 {
+			t.Errorf("process %d may have %d descriptors, want 1024", pid, u.MaxDescriptors)
+		}
+	}
 
 	h.addFile(repeat(`{"command":["true"]}`, n)...)
 	threads := map[string]int{}
@@ -48,6 +53,15 @@ func TestTenThousandJobs(t *testing.T) {
 	children, err := harness.Children(after.Runner.PID)
 	if err != nil || len(children) > 0 {
 		t.Errorf("the runner still has children (pid: state): %v, %v", children, err)
+	}
+	children, err = harness.Children(after.PID)
+	for pid, state := range children {
+		if state == 'Z' {
+			t.Errorf("the daemon has a zombie, process %d", pid)
+		}
+	}
+	if err != nil {
+		t.Error(err)
 	}
 	if u := h.usage(after.Runner.PID); u.Descriptors > runnerBefore.Descriptors {
 		t.Errorf("the runner has %d descriptors, %d before", u.Descriptors, runnerBefore.Descriptors)

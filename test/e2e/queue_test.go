@@ -35,6 +35,53 @@ func TestQueueOrderAndConcurrency(t *testing.T) {
 	}
 }
 
+// TestQueueConcurrency sees a queue's own limit hold, grow, and bind no other queue.
+func TestQueueConcurrency(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	h.must("queue", "add", "narrow", "--concurrency", "2")
+	g := newGates(h)
+	for range 5 {
+		h.add("--queue", "narrow", "--", "sh", "-c", g.script("true"))
+	}
+	g.arrived.line()
+	g.arrived.line()
+	if code := h.wait(h.add("--", "true")); code != 0 {
+		t.Errorf("a job of another queue exits %d", code)
+	}
+	h.wantLive("narrow", 2, 3)
+	h.must("queue", "set", "narrow", "--concurrency", "3")
+	g.arrived.line()
+	h.wantLive("narrow", 3, 2)
+	g.gate.release(5)
+	h.untilAllEnded(nil)
+	if n := h.queue("narrow").Jobs[job.Completed]; n != 5 {
+		t.Errorf("%d completed, want 5", n)
+	}
+}
+
+// wantLive fails the test unless so many jobs of a queue run and wait.
+func (h *home) wantLive(queue string, running, waiting int64) {
+	h.t.Helper()
+	jobs := h.queue(queue).Jobs
+	if n := jobs[job.Starting] + jobs[job.Running]; n != running || jobs[job.Queued] != waiting {
+		h.t.Errorf("queue %s: %v, want %d running and %d queued", queue, jobs, running, waiting)
+	}
+}
+
+// queue returns a queue with its counts.
+func (h *home) queue(name string) *job.Queue {
+	h.t.Helper()
+	for _, q := range h.status().Queues {
+		if q.Name == name {
+			return &q
+		}
+	}
+	h.t.Fatalf("there is no queue %s", name)
+	return nil
+}
+
 func TestManualQueueHoldsNewJobs(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

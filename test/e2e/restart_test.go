@@ -44,12 +44,55 @@ func TestJobEndsWhileNoDaemonLives(t *testing.T) {
 		t.Errorf("job wait exits %d, want 5", code)
 	}
 	j := h.wantEnd(id, job.Failed, job.ReasonExit, 5)
-	if j.StartedAt.Before(before.Add(-time.Second)) || j.StartedAt.After(killed) {
-		t.Errorf("started_at %v is not between the addition %v and the kill %v", j.StartedAt, before, killed)
+	wantStarted(t, j, before, killed)
+	wantFinished(t, j, ended)
+	if log := h.logs(id); log != "begin\nend\nerror\n" {
+		t.Errorf("its output is %q", log)
 	}
-	if d := ended.Sub(j.FinishedAt).Abs(); d > 500*time.Millisecond {
-		t.Errorf("finished_at %v is %v away from the process's end %v", j.FinishedAt, d, ended)
+	if j.Attempt != 1 {
+		t.Errorf("attempt %d, want 1", j.Attempt)
 	}
+}
+
+// away ends the daemon with SIGKILL and starts it again, at full length after the promise's times,
+// and returns when the old one was gone.
+func (h *home) away() time.Time {
+	h.t.Helper()
+	began := time.Now()
+	if chaos {
+		time.Sleep(3 * time.Second)
+	}
+	h.kill()
+	killed := time.Now()
+	if chaos {
+		time.Sleep(time.Until(began.Add(30 * time.Second)))
+	}
+	h.start()
+	return killed
+}
+
+// TestJobEndsAfterReattach is of a job that runs before, during and after a daemon's absence.
+func TestJobEndsAfterReattach(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	g := newGates(h)
+	before := time.Now()
+	id := h.add("--", "sh", "-c", "echo begin; "+g.script("echo end; echo error >&2; exit 6"))
+	pid := g.arrived.pid()
+	killed := h.away()
+	if j := h.job(id); !j.FinishedAt.IsZero() {
+		t.Errorf("the job is %s and finished at %v while its process waits", j.State, j.FinishedAt)
+	}
+	g.gate.release(1)
+	h.waitPID(pid)
+	ended := time.Now()
+	if code := h.wait(id); code != 6 {
+		t.Errorf("job wait exits %d, want 6", code)
+	}
+	j := h.wantEnd(id, job.Failed, job.ReasonExit, 6)
+	wantStarted(t, j, before, killed)
+	wantFinished(t, j, ended)
 	if log := h.logs(id); log != "begin\nend\nerror\n" {
 		t.Errorf("its output is %q", log)
 	}
@@ -63,10 +106,10 @@ func TestJobStillRunsAtReattach(t *testing.T) {
 	h := newHome(t)
 	h.start()
 	g := newGates(h)
+	before := time.Now()
 	id := h.add("--", "sh", "-c", "echo one; "+g.script("echo two; exec sleep 1000"))
 	pid := g.arrived.pid()
-	h.kill()
-	h.start()
+	killed := h.away()
 
 	follow := h.Cmd(h.ctx, "job", "logs", "-f", fmt.Sprint(id))
 	out, err := follow.StdoutPipe()
@@ -85,16 +128,19 @@ func TestJobStillRunsAtReattach(t *testing.T) {
 			g.gate.release(1)
 		}
 	}
-	if j := h.job(id); j.State != job.Running || j.PID != pid || j.Attempt != 1 {
+	j := h.job(id)
+	if j.State != job.Running || j.PID != pid || j.Attempt != 1 {
 		t.Errorf("after the restart: state %s, pid %d, attempt %d; want running, %d, 1", j.State, j.PID, j.Attempt, pid)
 	}
+	wantStarted(t, j, before, killed)
 	h.must("job", "stop", fmt.Sprint(id))
 	if code := h.wait(id); code != 125 {
 		t.Errorf("job wait on the stopped job exits %d, want 125", code)
 	}
-	if j := h.job(id); j.State != job.Stopped || j.Reason != job.ReasonUser {
+	if j = h.job(id); j.State != job.Stopped || j.Reason != job.ReasonUser {
 		t.Errorf("state %s, reason %s; want stopped, user", j.State, j.Reason)
 	}
+	wantStarted(t, j, before, killed)
 	if rest, err := lines.ReadString('\n'); rest != "" || err == nil {
 		t.Errorf("logs -f did not end with the job: %q", rest)
 	}
@@ -176,5 +222,28 @@ func TestDaemonStopEndsJobs(t *testing.T) {
 	}
 	if j := h.job(waiting); j.State != job.Held {
 		t.Errorf("the held job is %s", j.State)
+	}
+}
+
+// TestRequeuedAfterDaemonStop is of a job that may run twice: what `daemon stop` ended is begun anew.
+func TestRequeuedAfterDaemonStop(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	g := newGates(h)
+	id := h.add("--on-lost", "requeue", "--", "sh", "-c", g.script("exit 8"))
+	first := g.arrived.pid()
+	h.must("daemon", "stop")
+	if err := syscall.Kill(first, 0); err == nil {
+		t.Errorf("process %d of the job lives on after daemon stop", first)
+	}
+	h.start()
+	g.arrived.line() // the second attempt
+	g.gate.release(1)
+	if code := h.wait(id); code != 8 {
+		t.Errorf("job wait exits %d, want 8", code)
+	}
+	if j := h.wantEnd(id, job.Failed, job.ReasonExit, 8); j.Attempt != 2 {
+		t.Errorf("attempt %d, want 2", j.Attempt)
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/queuemgr/queuemgr/internal/crashpoint"
 	"github.com/queuemgr/queuemgr/job"
+	"github.com/queuemgr/queuemgr/test/harness"
 )
 
 // TestRetentionByAge gives one state at a time a short life and sees only that one go, with its log.
@@ -31,21 +33,28 @@ func TestRetentionByAge(t *testing.T) {
 				if j := h.job(id); j.State != other {
 					t.Errorf("the %s job is now %s", other, j.State)
 				}
+				if logs := h.logFiles(id); len(logs) == 0 {
+					t.Errorf("the log of the %s job is gone", other)
+				}
 			}
 		})
 	}
 }
 
-// oneOfEachEnd makes a job in every ended state and returns their numbers.
+// oneOfEachEnd makes a job in every ended state, each with output, and returns their numbers.
 func (h *home) oneOfEachEnd() map[job.State]int64 {
 	h.t.Helper()
-	ids := map[job.State]int64{
-		job.Stopped: h.add("--hold", "--", "true"),
-		job.Deleted: h.add("--", "echo", "deleted"),
+	ids := map[job.State]int64{}
+	for _, c := range []struct {
+		state job.State
+		verb  string
+	}{{job.Stopped, "stop"}, {job.Deleted, "delete"}} {
+		arrived := newFIFO(h, "arrived-"+c.verb)
+		id := h.add("--", "sh", "-c", fmt.Sprintf("echo %s; echo $$ >'%s'; exec sleep 1000", c.state, arrived.path))
+		arrived.line()
+		h.must("job", c.verb, "--wait", fmt.Sprint(id))
+		ids[c.state] = id
 	}
-	h.must("job", "stop", fmt.Sprint(ids[job.Stopped]))
-	h.wait(ids[job.Deleted])
-	h.must("job", "delete", fmt.Sprint(ids[job.Deleted]))
 	ids[job.Completed], ids[job.Failed] = h.add("--", "echo", "completed"), h.add("--", "sh", "-c", "echo failed; exit 1")
 	h.wait(ids[job.Failed])
 	h.run("job", "wait", fmt.Sprint(ids[job.Completed])) // it may be purged already
@@ -60,6 +69,51 @@ func (h *home) logFiles(id int64) []string {
 		h.t.Fatal(err)
 	}
 	return found
+}
+
+// TestLogsOfPurgedJobsGoAfterACrash lets the daemon die when a job's record is purged and its log is
+// not removed yet. The next daemon removes that log, and no other.
+func TestLogsOfPurgedJobsGoAfterACrash(t *testing.T) {
+	t.Parallel()
+	for _, point := range crashpoint.Retention {
+		h := newHome(t)
+		h.Bin = crashBinaries
+		h.write("config.toml", "cleanup_interval = 1\n[retention]\nfailed = \"0.1s\"\n")
+		h.Env = []string{"QUEUEMGR_CRASH=" + point}
+		h.start()
+		victim, err := h.DaemonPID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := h.add("--", "echo", "kept")
+		h.wait(kept)
+		g := newGates(h)
+		running := h.add("--", "sh", "-c", "echo running; "+g.script("true"))
+		g.arrived.line()
+		purged := h.add("--", "sh", "-c", "echo purged; exit 1")
+		if err := harness.WaitPID(h.ctx, victim); err != nil {
+			t.Fatalf("%s was never reached: %v", point, err)
+		}
+		if logs := h.logFiles(purged); len(logs) != 1 {
+			t.Fatalf("the daemon died at %s and left %v", point, logs)
+		}
+
+		h.Env = nil
+		h.start()
+		h.refused(3, nil, "job", "status", fmt.Sprint(purged))
+		follow := h.follow(h.status().Seq)
+		follow.purged(h.add("--", "sh", "-c", "echo the next; exit 1")) // retention begins when the sweep has ended
+		if logs := h.logFiles(purged); len(logs) > 0 {
+			t.Errorf("still there: %v", logs)
+		}
+		g.gate.release(1)
+		h.wait(running)
+		for id, want := range map[int64]string{kept: "kept\n", running: "running\n"} {
+			if got := h.logs(id); got != want {
+				t.Errorf("the log of job %d is %q, want %q", id, got, want)
+			}
+		}
+	}
 }
 
 func TestMaxRetainedTerminalJobs(t *testing.T) {
@@ -107,7 +161,12 @@ func TestTypeLimits(t *testing.T) {
 	h.wait(first) // the one that ended first goes first
 	second := h.add("--", "echo", "2")
 	h.wait(second)
-	third := h.add("--hold", "--", "true")
+	if logs := h.logFiles(first); len(logs) == 0 {
+		t.Error("the first job has no log before it is evicted")
+	}
+	g := newGates(h)
+	third := h.add("--", "sh", "-c", g.script("exit 3"))
+	g.arrived.line()
 	h.refused(3, nil, "job", "status", fmt.Sprint(first))
 	if logs := h.logFiles(first); len(logs) > 0 {
 		t.Errorf("the evicted job's log is still there: %v", logs)
@@ -115,12 +174,28 @@ func TestTypeLimits(t *testing.T) {
 	fourth := h.add("--hold", "--", "true")
 	h.refused(3, nil, "job", "status", fmt.Sprint(second))
 	h.refused(1, []string{"command", "2"}, "job", "add", "--hold", "--", "true")
-	for _, id := range []int64{third, fourth} {
-		if j := h.job(id); j.State != job.Held {
-			t.Errorf("waiting job %d is %s", id, j.State)
-		}
+	if j := h.job(fourth); j.State != job.Held {
+		t.Errorf("waiting job %d is %s", fourth, j.State)
 	}
 	if out := h.must("job", "add", "-q", "--shell", "true"); out != strconv.FormatInt(fourth+1, 10) {
 		t.Errorf("a job of another type got number %q, want %d: numbers are never reused", strings.TrimSpace(out), fourth+1)
+	}
+	g.gate.release(1)
+	if code := h.wait(third); code != 3 {
+		t.Errorf("the running job exits %d, want 3: a live one is never evicted", code)
+	}
+}
+
+// TestNumbersAreNeverReused purges the newest job and lets the daemon forget all it knows.
+func TestNumbersAreNeverReused(t *testing.T) {
+	t.Parallel()
+	h := withSettings(t, "cleanup_interval = 1\n[retention]\ncompleted = \"0.1s\"\n")
+	follow := h.follow(h.status().Seq)
+	id := h.add("--", "true")
+	follow.purged(id)
+	h.kill()
+	h.start()
+	if next := h.add("--hold", "--", "true"); next != id+1 {
+		t.Errorf("the job after %d is %d, want %d", id, next, id+1)
 	}
 }

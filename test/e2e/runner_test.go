@@ -3,7 +3,9 @@ package e2e
 import (
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/queuemgr/queuemgr/job"
 	"github.com/queuemgr/queuemgr/test/harness"
@@ -43,6 +45,20 @@ func (h *home) waitPID(pid int) {
 	h.t.Helper()
 	if err := harness.WaitPID(h.ctx, pid); err != nil {
 		h.t.Fatal(err)
+	}
+}
+
+// untilReaped returns when a process that has ended is no zombie any more, of which nothing tells.
+func (h *home) untilReaped(pid int) {
+	h.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for syscall.Kill(pid, 0) == nil {
+		select {
+		case <-tick.C:
+		case <-h.ctx.Done():
+			h.t.Fatalf("process %d was never reaped", pid)
+		}
 	}
 }
 

@@ -16,8 +16,9 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 	h.start()
 	first := h.status().PID
 	pid := strconv.Itoa(first)
-	h.refused(4, []string{pid}, "daemon", "start")
-	h.refused(4, []string{pid}, "daemon", "start", "--daemon")
+	words := []string{"process " + pid, h.Home, "queuemgr daemon stop", "--home"}
+	h.refused(4, words, "daemon", "start")
+	h.refused(4, words, "daemon", "start", "--daemon")
 	if now := h.status().PID; now != first {
 		t.Errorf("the daemon is now %d, was %d", now, first)
 	}
@@ -28,15 +29,19 @@ func TestSecondRunnerIsRefused(t *testing.T) {
 	h := newHome(t)
 	h.start()
 	first := h.connected()
-	cmd := exec.CommandContext(h.ctx, filepath.Join(binaries, "queuemgr-runner"), "--socket", h.Path("run", "runner.sock"),
-		"--journal", h.Path("lib", "runner.journal"), "--lock", h.Path("run", "runner.lock"))
-	cmd.Env = h.Environ()
-	r, err := harness.Finish(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Code != 3 || !strings.Contains(r.Stderr, strconv.Itoa(first)) {
-		t.Errorf("exit code %d, want 3, naming process %d:\n%s", r.Code, first, r.Stderr)
+	flags := []string{"--socket", h.Path("run", "runner.sock"), "--journal", h.Path("lib", "runner.journal"), "--lock", h.Path("run", "runner.lock")}
+	for _, program := range [][]string{{"queuemgr-runner"}, {"queuemgr", "_runner"}} {
+		cmd := exec.CommandContext(h.ctx, filepath.Join(binaries, program[0]), append(program[1:], flags...)...)
+		cmd.Env = h.Environ()
+		r, err := harness.Finish(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"another runner", strconv.Itoa(first), h.Path("run", "runner.lock")} {
+			if r.Code != 3 || !strings.Contains(r.Stderr, word) {
+				t.Errorf("%v: exit code %d, want 3 and word of %q:\n%s", program, r.Code, word, r.Stderr)
+			}
+		}
 	}
 	if code := h.wait(h.add("--", "true")); code != 0 {
 		t.Errorf("a job after the refusal exits %d", code)

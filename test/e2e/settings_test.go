@@ -138,3 +138,29 @@ func TestSettingsFromTheEnvironment(t *testing.T) {
 		t.Errorf("config show does not name the variable that decides:\n%s", out)
 	}
 }
+
+// TestSettingsFileOfOnesOwn holds that --config is read in place of the home's file, also by the
+// daemon that a restart brings.
+func TestSettingsFileOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.write("config.toml", "max_concurrent_jobs = 7\n")
+	own := h.write("own/settings.toml", "max_concurrent_jobs = 1\n")
+	h.must("daemon", "start", "--daemon", "--config", own)
+	g := newGates(h)
+	for range 3 {
+		h.add("--", "sh", "-c", g.script("true"))
+	}
+	for _, when := range []string{"start", "restart"} {
+		g.arrived.line()
+		if jobs := h.status().Jobs; jobs[job.Running]+jobs[job.Starting] != 1 {
+			t.Errorf("after the %s the counts are %v, want 1 running", when, jobs)
+		}
+		if when == "start" {
+			h.must("daemon", "restart")
+			g.gate.release(1)
+		}
+	}
+	g.gate.release(2)
+	h.untilAllEnded(nil)
+}

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -18,7 +20,7 @@ while :; do sleep 1; done`
 
 func TestStopLeavesNothingOfAStubbornTree(t *testing.T) {
 	t.Parallel()
-	for _, verb := range [][]string{{"stop", "--grace", "0.3"}, {"stop", "--force"}, {"delete", "--grace", "0.3"}} {
+	for _, verb := range [][]string{{"stop", "--grace", "0.3"}, {"stop", "--force"}, {"delete", "--grace", "0.3"}, {"delete", "--force"}} {
 		t.Run(fmt.Sprint(verb), func(t *testing.T) {
 			t.Parallel()
 			h := newHome(t)
@@ -57,4 +59,47 @@ func TestStopOfAnEndedJobKeepsItsEnd(t *testing.T) {
 	h.wait(id)
 	h.refused(4, nil, "job", "stop", fmt.Sprint(id))
 	h.wantEnd(id, job.Failed, job.ReasonExit, 4)
+}
+
+// TestStoppedJobIsNoSuccess stops a job that tidies up and exits 0.
+func TestStoppedJobIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	arrived := newFIFO(h, "arrived")
+	id := h.add("--", "sh", "-c", fmt.Sprintf("trap 'echo tidy; exit 0' TERM; echo $$ >'%s'; while :; do sleep 0.05; done", arrived.path))
+	arrived.line()
+	h.must("job", "stop", fmt.Sprint(id))
+	if code := h.wait(id); code != 125 {
+		t.Errorf("job wait exits %d, want 125", code)
+	}
+	if j := h.wantEnd(id, job.Stopped, job.ReasonUser, 0); j.Result != nil {
+		t.Errorf("its result is %s", j.Result)
+	}
+	if log := h.logs(id); !strings.HasSuffix(log, "tidy\n") {
+		t.Errorf("its log is %q, and does not end as the job did", log)
+	}
+	if jobs := h.status().Jobs; jobs[job.Completed] != 0 || jobs[job.Stopped] != 1 {
+		t.Errorf("the counts are %v", jobs)
+	}
+}
+
+// TestDeleteForce holds that no grace is given.
+func TestDeleteForce(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	arrived := newFIFO(h, "arrived")
+	id := h.add("--grace", "600", "--", "sh", "-c", fmt.Sprintf("trap 'echo asked' TERM; echo $$ >'%s'; while :; do sleep 0.05; done", arrived.path))
+	pid := arrived.pid()
+	h.must("job", "delete", "--force", "--wait", fmt.Sprint(id))
+	if err := syscall.Kill(pid, 0); err == nil {
+		t.Errorf("process %d lives on", pid)
+	}
+	if j := h.job(id); j.State != job.Deleted || j.Signal != int(syscall.SIGKILL) {
+		t.Errorf("state %s, signal %d; want deleted, 9", j.State, j.Signal)
+	}
+	if log := h.logs(id); log != "" {
+		t.Errorf("it was asked first: %q", log)
+	}
 }

@@ -156,10 +156,11 @@ func waitPidfd(ctx context.Context, fd, pid int) error {
 
 // Usage is what a process holds.
 type Usage struct {
-	RSS         int64 // bytes
-	Threads     int
-	Descriptors int
-	CPU         time.Duration // of all its threads
+	RSS            int64 // bytes
+	Threads        int
+	Descriptors    int
+	MaxDescriptors uint64        // its limit of them, which it may not raise
+	CPU            time.Duration // of all its threads
 }
 
 // ProcessUsage reads what a process holds from /proc.
@@ -188,6 +189,11 @@ func ProcessUsage(pid int) (Usage, error) {
 		return u, err
 	}
 	u.Descriptors = len(fds)
+	var limit unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		return u, fmt.Errorf("limit of descriptors of %d: %w", pid, err)
+	}
+	u.MaxDescriptors = limit.Max
 	u.CPU, err = cpuTime(pid)
 	return u, err
 }
