@@ -23,3 +23,9 @@ var Engine = []string{
 	"engine.after-ack",
 	"engine.after-stop-sent",
 }
+
+// Retention lists the crash points that no run passes: a job's record is purged, its logs are not
+// removed yet.
+var Retention = []string{
+	"engine.after-purge",
+}

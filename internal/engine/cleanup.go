@@ -17,8 +17,10 @@ const (
 	keepChanges = 50_000
 )
 
-// cleanUp applies retention every cleanup interval.
+// cleanUp removes the logs that a daemon before has left, then applies retention every cleanup
+// interval.
 func (e *Engine) cleanUp(ctx context.Context) {
+	e.sweepLogs(ctx)
 	tick := time.NewTicker(e.o.CleanupInterval)
 	defer tick.Stop()
 	for {
@@ -67,7 +69,25 @@ func (e *Engine) purge(ctx context.Context, p store.Purge) error {
 	}
 }
 
+// sweepLogs removes the logs of jobs that were purged by a daemon that died before it came to
+// their logs. Jobs added from now on have higher numbers and are not looked at.
+func (e *Engine) sweepLogs(ctx context.Context) {
+	removed, err := joblog.Sweep(ctx, e.o.LogDir, e.o.Store.NextID(), e.o.Store.OnRecord)
+	if err != nil && ctx.Err() == nil {
+		e.o.Log.Warn("remove logs of jobs that are not on record any more: tried again at the next start", "error", err)
+	}
+	if removed > 0 {
+		e.o.Log.Info("removed logs of jobs that are not on record any more", "files", removed)
+	}
+}
+
+// removeLogs removes the logs of jobs whose records are gone. Should the daemon die before, the next
+// one's sweepLogs does.
 func (e *Engine) removeLogs(purged []store.Purged) {
+	if len(purged) == 0 {
+		return
+	}
+	e.core.point("engine.after-purge")
 	for _, p := range purged {
 		if err := joblog.Remove(e.o.LogDir, p.ID, p.Attempts); err != nil {
 			e.o.Log.Warn("remove the logs of a purged job", "job", p.ID, "error", err)

@@ -18,14 +18,17 @@ import (
 // means the file that holds stdout, or both streams in order.
 const Stderr = "stderr"
 
-// Path returns the log of one attempt of a job. A thousand jobs share a directory: none on disk
-// for each job, and none that grows without end.
+// perDirectory is how many jobs share a directory: none on disk for each job, and none that grows
+// without end.
+const perDirectory = 1000
+
+// Path returns the log of one attempt of a job.
 func Path(dir string, id int64, attempt int, stream string) string {
 	name := strconv.FormatInt(id, 10) + "." + strconv.Itoa(attempt)
 	if stream == Stderr {
 		name += ".err"
 	}
-	return filepath.Join(dir, strconv.FormatInt(id/1000, 10), name+".log")
+	return filepath.Join(dir, strconv.FormatInt(id/perDirectory, 10), name+".log")
 }
 
 // Remove removes the logs of the attempts 1 to attempts of a job. Logs that are not there are no

@@ -47,6 +47,8 @@ type Jobs interface {
 	Candidates(ctx context.Context, queue string, n int) ([]*job.Job, error)
 	// LiveJobs returns every job that is Starting, Running, Paused or Stopping.
 	LiveJobs(ctx context.Context) ([]*job.Job, error)
+	// OnRecord returns which of the numbers from from to to are those of jobs on record, ascending.
+	OnRecord(ctx context.Context, from, to int64) ([]int64, error)
 	// Env returns a captured environment, KEY=VALUE sorted by key; none for id 0.
 	Env(ctx context.Context, id int64) ([]string, error)
 	// Attempts returns the archived attempts of a job, oldest first.

@@ -55,6 +55,28 @@ func (s *Store) LiveJobs(ctx context.Context) ([]*job.Job, error) {
 	return jobs, nil
 }
 
+// OnRecord implements store.Jobs.
+func (s *Store) OnRecord(ctx context.Context, from, to int64) (ids []int64, err error) {
+	defer func() {
+		if err != nil {
+			err = s.explain(fmt.Errorf("read which of the jobs %d to %d are on record: %w", from, to, err))
+		}
+	}()
+	rows, err := s.lists.QueryContext(ctx, "SELECT id FROM jobs WHERE id BETWEEN ? AND ? ORDER BY id", from, to)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
 // queryJobs runs a query for jobColumns.
 func queryJobs(ctx context.Context, db *sql.DB, query string, args ...any) (jobs []*job.Job, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)

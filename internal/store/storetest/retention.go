@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -70,6 +71,12 @@ func testRetention(t *testing.T, open func(*testing.T) store.Store) {
 				_, err := s.Job(t.Context(), id)
 				refused(t, err, job.NotFound)
 			}
+			left := slices.DeleteFunc([]int64{2, 3, 4, 5}, func(id int64) bool { return slices.Contains(c.want, id) })
+			got, err := s.OnRecord(t.Context(), 2, 5)
+			if err != nil {
+				t.Fatalf("OnRecord: %v", err)
+			}
+			diff(t, "on record", left, got)
 			sound(t, s)
 		})
 	}
