@@ -12,8 +12,8 @@ import (
 )
 
 // TestCrashPoints lets daemon or runner die at every named place between two steps of the
-// start/exit protocol. After a restart every job ends exactly once with its true code, or is
-// called lost; none runs twice.
+// start/exit protocol. After a restart every job ends exactly once with its true code, or, where
+// the runner died, is called lost; none runs twice.
 func TestCrashPoints(t *testing.T) {
 	t.Parallel()
 	times := []int{1, 3}
@@ -34,62 +34,77 @@ func TestCrashPoints(t *testing.T) {
 }
 
 func crashAt(t *testing.T, point string, nth int) {
-	h := newHome(t)
+	// Few slots, so that many claims and messages are needed.
+	h := newHome(t, "QUEUEMGR_MAX_CONCURRENT_JOBS=3")
 	h.Bin = crashBinaries
 	effects := h.Path("effects")
 	if err := os.Mkdir(effects, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	h.Env = []string{fmt.Sprintf("QUEUEMGR_CRASH=%s:%d", point, nth)}
+	// What waits before the first step is acknowledged for certain.
+	h.start()
+	h.must("queue", "pause", "default")
+	stopped := h.add("--grace", "0.1", "--", "sh", "-c", `echo run >>"$1/$QUEUEMGR_JOB_ID"; exec sleep 1000`, "sh", effects)
+	lines := make([]string, 8*nth)
+	for i := range lines {
+		lines[i] = fmt.Sprintf(`{"command":["sh","-c",%q,"sh",%q,"%d"]}`, `echo run >>"$1/$QUEUEMGR_JOB_ID"; exit "$2"`, effects, i%5)
+	}
+	acknowledged := h.addFile(lines...)
+	h.must("daemon", "stop")
+	if err := h.WaitGone(h.ctx); err != nil {
+		t.Fatal(err)
+	}
+
+	calm := h.Env
+	h.Env = append(h.Env[:len(h.Env):len(h.Env)], fmt.Sprintf("QUEUEMGR_CRASH=%s:%d", point, nth))
 	h.start()
 	victim, err := h.DaemonPID()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.HasPrefix(point, "runner.") {
+	ofRunner := strings.HasPrefix(point, "runner.")
+	if ofRunner {
 		victim = h.connected()
 	}
-
-	codes := map[int64]int{}
-	var stopped int64
-	// The service may be gone at any moment from here on: only what it acknowledged counts.
-	if id, ok := h.tryAdd("--grace", "0.1", "--", "sh", "-c", `echo run >>"$1/$QUEUEMGR_JOB_ID"; exec sleep 1000`, "sh", effects); ok {
-		stopped = id
-	}
-	for i := range 8 * nth {
+	// The service may be gone at any moment from here on, with the answers of what it has done.
+	h.run("queue", "resume", "default")
+	for i := range nth {
 		if id, ok := h.tryAdd("--", "sh", "-c", `echo run >>"$1/$QUEUEMGR_JOB_ID"; exit "$2"`, "sh", effects, fmt.Sprint(i%5)); ok {
-			codes[id] = i % 5
+			acknowledged = append(acknowledged, id)
 		}
 	}
-	if stopped > 0 {
-		if _, err := h.Run(h.ctx, "job", "stop", fmt.Sprint(stopped)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	h.run("job", "stop", fmt.Sprint(stopped))
 	if err := harness.WaitPID(h.ctx, victim); err != nil {
 		t.Fatalf("%s was never reached: %v", point, err)
 	}
 
-	h.Env = nil
-	h.endBoth()
+	h.Env = calm
+	if ofRunner {
+		h.endBoth()
+	}
 	h.start()
-	if stopped > 0 {
-		if j := h.job(stopped); !j.State.Ended() {
-			h.run("job", "stop", fmt.Sprint(stopped)) // it may end by itself meanwhile
-		}
+	if j := h.job(stopped); !j.State.Ended() {
+		h.run("job", "stop", fmt.Sprint(stopped)) // it may end by itself meanwhile
 	}
 	h.untilAllEnded(nil)
+	jobs := h.jobs()
+	for _, id := range acknowledged {
+		if jobs[id] == nil {
+			t.Errorf("acknowledged job %d is not on record", id)
+		}
+	}
 	lost := 0
-	for id, want := range codes {
-		if h.checkCrashed(id, want, effects) {
+	for id, j := range jobs {
+		if id != stopped && h.checkCrashed(j, effects) {
 			lost++
 		}
 	}
-	t.Logf("%d jobs acknowledged, %d of them lost", len(codes), lost)
-	if stopped > 0 {
-		if j := h.job(stopped); j.State != job.Stopped && j.Reason != job.ReasonLost {
-			t.Errorf("the stopped job: state %s, reason %s, error %q", j.State, j.Reason, j.Error)
-		}
+	t.Logf("%d jobs acknowledged, %d on record, %d of them lost", len(acknowledged), len(jobs)-1, lost)
+	if lost > 0 && !ofRunner {
+		t.Errorf("%d jobs were lost, and only the daemon had died", lost)
+	}
+	if j := h.job(stopped); j.State != job.Stopped && (j.Reason != job.ReasonLost || !ofRunner) {
+		t.Errorf("the stopped job: state %s, reason %s, error %q", j.State, j.Reason, j.Error)
 	}
 }
 
@@ -123,23 +138,24 @@ func (h *home) endBoth() {
 	}
 }
 
-// checkCrashed holds a job against its effect and reports whether it is lost.
-func (h *home) checkCrashed(id int64, want int, effects string) bool {
+// checkCrashed holds a job, whose last argument is the exit code it was told, against its effect and
+// reports whether it is lost.
+func (h *home) checkCrashed(j *job.Job, effects string) bool {
 	h.t.Helper()
-	j := h.job(id)
-	text, err := os.ReadFile(fmt.Sprintf("%s/%d", effects, id))
+	want := j.Command[len(j.Command)-1]
+	text, err := os.ReadFile(fmt.Sprintf("%s/%d", effects, j.ID))
 	ran := countLines(string(text))
 	lost := j.State == job.Failed && j.Reason == job.ReasonLost
 	switch {
 	case lost:
 		if ran > 1 {
-			h.t.Errorf("lost job %d ran %d times", id, ran)
+			h.t.Errorf("lost job %d ran %d times", j.ID, ran)
 		}
-	case j.ExitCode == nil || *j.ExitCode != want || ran != 1:
-		h.t.Errorf("job %d: %s (%s), exit code %s, error %q, ran %d times (%v); want exit code %d, once", id, j.State, j.Reason, codeOf(j), j.Error, ran, err, want)
+	case codeOf(j) != want || ran != 1:
+		h.t.Errorf("job %d: %s (%s), exit code %s, error %q, ran %d times (%v); want exit code %s, once", j.ID, j.State, j.Reason, codeOf(j), j.Error, ran, err, want)
 	}
 	if j.Attempt > 1 {
-		h.t.Errorf("job %d had %d attempts", id, j.Attempt)
+		h.t.Errorf("job %d had %d attempts", j.ID, j.Attempt)
 	}
 	return lost
 }
