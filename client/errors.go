@@ -14,9 +14,6 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// maxSocketPath is how long the path of a unix socket may be, in bytes; see unix(7).
-const maxSocketPath = 107
-
 // problem returns the error that the daemon answered.
 func problem(resp *http.Response) error {
 	var p struct {
@@ -57,9 +54,9 @@ func (c *Client) broken(ctx context.Context, err error, method string) error {
 		switch {
 		case errors.Is(err, fs.ErrPermission):
 			return &job.Error{Code: job.Forbidden, Message: "you may not use the daemon at " + where, Hint: "ask its owner, or use a home of your own (--home)", Err: err}
-		case len(c.o.Socket) > maxSocketPath:
+		case len(c.o.Socket) > job.MaxSocketPath:
 			return &job.Error{Code: job.Invalid, Err: err, Hint: "use a home with a shorter path (--home or QUEUEMGR_HOME)",
-				Message: fmt.Sprintf("the socket's path is %d bytes long, Linux takes at most %d: %s", len(c.o.Socket), maxSocketPath, c.o.Socket)}
+				Message: fmt.Sprintf("the socket's path is %d bytes long, Linux takes at most %d: %s", len(c.o.Socket), job.MaxSocketPath, c.o.Socket)}
 		case errors.Is(err, syscall.EAGAIN):
 			return &job.Error{Code: job.Unavailable, Message: "the daemon at " + where + " takes no more connections now", Hint: "try again", Err: err}
 		}

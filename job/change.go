@@ -79,17 +79,6 @@ func (c Change) QueueConfig() (*Queue, error) {
 	return f.QueueConfig, nil
 }
 
-// NewJobChange makes the change that leaves a job as j.
-func NewJobChange(seq uint64, at time.Time, kind ChangeKind, j *Job) (Change, error) {
-	body, err := json.Marshal(j)
-	if err != nil {
-		return Change{}, err
-	}
-	head := changeHead(seq, at, kind)
-	return Change{Seq: seq, At: at, Kind: kind, JobID: j.ID, State: j.State, Queue: j.Queue,
-		JSON: append(head, body[1:]...)}, nil
-}
-
 // NewQueueChange makes the change that leaves a queue as q.
 func NewQueueChange(seq uint64, at time.Time, kind ChangeKind, q *Queue) (Change, error) {
 	c := *q
@@ -100,10 +89,6 @@ func NewQueueChange(seq uint64, at time.Time, kind ChangeKind, q *Queue) (Change
 	if err != nil {
 		return Change{}, err
 	}
-	return Change{Seq: seq, At: at, Kind: kind, Queue: q.Name, JSON: append(changeHead(seq, at, kind), body[1:]...)}, nil
-}
-
-func changeHead(seq uint64, at time.Time, kind ChangeKind) []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, `{"seq":`...)
 	b = strconv.AppendUint(b, seq, 10)
@@ -111,5 +96,6 @@ func changeHead(seq uint64, at time.Time, kind ChangeKind) []byte {
 	b = at.UTC().AppendFormat(b, time.RFC3339Nano)
 	b = append(b, `","change":"`...)
 	b = append(b, kind...)
-	return append(b, `",`...)
+	b = append(b, `",`...)
+	return Change{Seq: seq, At: at, Kind: kind, Queue: q.Name, JSON: append(b, body[1:]...)}, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/queuemgr/queuemgr/internal/config"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -194,10 +193,10 @@ func anyJob(list []*job.Job, is func(*job.Job) bool) bool {
 
 // checkSocket refuses a socket path that the system cannot take.
 func checkSocket(path string) error {
-	if len(path) <= config.MaxSocketPath {
+	if len(path) <= job.MaxSocketPath {
 		return nil
 	}
-	return &job.Error{Code: job.Invalid, Field: "home", Message: fmt.Sprintf("the socket's path is %d bytes long, and Linux takes at most %d: %s", len(path), config.MaxSocketPath, path),
+	return &job.Error{Code: job.Invalid, Field: "home", Message: fmt.Sprintf("the socket's path is %d bytes long, and Linux takes at most %d: %s", len(path), job.MaxSocketPath, path),
 		Hint: "choose a --home (or QUEUEMGR_HOME) with a shorter path"}
 }
 

@@ -166,7 +166,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	// With every setting's comment sign taken away, the values are the same but come from the file.
 	var lines []string
 	for line := range strings.Lines(example) {
-		if rest, ok := strings.CutPrefix(line, "#"); ok && !strings.HasPrefix(rest, " ") && !strings.HasPrefix(rest, "command") {
+		if rest, ok := strings.CutPrefix(line, "#"); ok && !strings.HasPrefix(rest, " ") {
 			line = rest
 		}
 		lines = append(lines, line)
@@ -177,6 +177,12 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	set, err := Load(Sources{Home: home})
 	if err != nil {
 		t.Fatalf("the example with its settings taken in does not load: %v", err)
+	}
+	if len(set.TypeLimits) > 0 {
+		t.Errorf("type limits %v stand in the example as if they were defaults", set.TypeLimits)
+	}
+	if !strings.Contains(example, "[type_limits]\n# command = 1000\n") {
+		t.Errorf("no type limit is shown as an example:\n%s", example)
 	}
 	for i, v := range set.Values() {
 		if v.Origin == "default" {

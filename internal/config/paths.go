@@ -19,9 +19,6 @@ const (
 	systemRun    = "/run/queuemgr"
 )
 
-// MaxSocketPath is the longest path of a unix socket on Linux, in bytes.
-const MaxSocketPath = 107
-
 // Paths is where the files of one service are. All are absolute.
 type Paths struct {
 	Home   string // one folder for all of a user's own service; /var/lib/queuemgr for the system's

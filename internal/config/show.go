@@ -38,11 +38,11 @@ func (c *Config) origin(key string) string {
 }
 
 // Example returns a settings file for a service at paths in which every setting stands with its
-// meaning and its default, commented out.
+// meaning and its default, commented out; [type_limits], which has no default, with an example.
 func Example(paths Paths) string {
 	c := defaults(paths)
 	var b strings.Builder
-	b.WriteString("# Settings of queuemgr. What is commented out is the default. Each is also a variable:\n" +
+	b.WriteString("# Settings of queuemgr. A line with # right before its name is the default. Each is also a variable:\n" +
 		"# " + Variable("max_concurrent_jobs") + ", " + Variable("retention.completed") + ", …\n")
 	table := ""
 	for i := range settings {
@@ -60,6 +60,7 @@ func Example(paths Paths) string {
 		}
 		fmt.Fprintf(&b, "# %s\n#%s = %s\n", s.about, name, s.toml(c))
 	}
-	fmt.Fprintf(&b, "\n# %s\n[%s]\n#command = 1000\n", typeLimitsAbout, typeLimits)
+	// None is the default, so that this one line is an example and says so.
+	fmt.Fprintf(&b, "\n# %s\n# None unless set. For example, at most 1000 jobs of type command:\n[%s]\n# command = 1000\n", typeLimitsAbout, typeLimits)
 	return b.String()
 }

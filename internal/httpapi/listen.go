@@ -13,18 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxSocketPath is how long the path of a unix socket may be, in bytes: sun_path of unix(7) less
-// its NUL.
-const MaxSocketPath = 107
-
 // Listen listens on a unix socket at path that only its own user may connect to (mode 0600). It
 // replaces a socket that is there already: only who holds the home's lock may call it, and then no
 // daemon can be behind that socket. Closing the listener removes the socket.
 //
 // Errors: Invalid for a path that is too long or is no socket.
 func Listen(path string) (net.Listener, error) {
-	if len(path) > MaxSocketPath {
-		return nil, &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the socket's path is %d bytes long, Linux takes at most %d: %s", len(path), MaxSocketPath, path),
+	if len(path) > job.MaxSocketPath {
+		return nil, &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the socket's path is %d bytes long, Linux takes at most %d: %s", len(path), job.MaxSocketPath, path),
 			Hint: "use a home with a shorter path (--home or QUEUEMGR_HOME)"}
 	}
 	info, err := os.Lstat(path)

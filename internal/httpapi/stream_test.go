@@ -355,7 +355,7 @@ func TestListen(t *testing.T) {
 	if _, err = httpapi.Listen(path); job.CodeOf(err) != job.Invalid {
 		t.Errorf("over a file: %v", err)
 	}
-	long := filepath.Join(dir, strings.Repeat("x", httpapi.MaxSocketPath))
+	long := filepath.Join(dir, strings.Repeat("x", job.MaxSocketPath))
 	if _, err = httpapi.Listen(long); job.CodeOf(err) != job.Invalid || !strings.Contains(err.Error(), "107") {
 		t.Errorf("a long path: %v", err)
 	}

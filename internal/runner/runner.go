@@ -50,7 +50,7 @@ type Runner struct {
 }
 
 const (
-	maxSocketPath = 107 // bytes: sun_path without its NUL
+	maxSocketPath = 107 // bytes: sun_path without its NUL; job.MaxSocketPath, which this package may not import
 	maxDrain      = 512 // inputs handled for one Flush
 	lastWords     = 2 * time.Second
 	// gather is how long inputs are let come together while many forks are under way: each wakes

@@ -9,8 +9,8 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// newChange makes a change of its columns. The result is what job.NewJobChange and
-// job.NewQueueChange make, without encoding the record once more.
+// newChange makes a change of its columns. The result is the job's own JSON, or
+// what job.NewQueueChange makes, behind seq, at and change, without encoding the record once more.
 func newChange(seq uint64, at time.Time, kind job.ChangeKind, id int64, state job.State, queue, doc string) job.Change {
 	b := make([]byte, 0, len(doc)+112)
 	b = append(b, `{"seq":`...)
