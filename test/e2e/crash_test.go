@@ -3,6 +3,9 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +33,34 @@ func TestCrashPoints(t *testing.T) {
 				crashAt(t, point, nth)
 			})
 		}
+	}
+}
+
+// TestCrashPointsAreListed compares the engine's code with the list that tests go by; the runner's
+// has such a test of its own.
+func TestCrashPointsAreListed(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../internal/engine/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`"(engine\.after-[a-z-]+)"`)
+	var found []string
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range name.FindAllSubmatch(text, -1) {
+			found = append(found, string(m[1]))
+		}
+	}
+	slices.Sort(found)
+	if want := slices.Sorted(slices.Values(append(slices.Clone(crashpoint.Engine), crashpoint.Retention...))); !slices.Equal(found, want) {
+		t.Errorf("the engine has the points %v, and %v are listed", found, want)
 	}
 }
 
