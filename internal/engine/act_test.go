@@ -2,12 +2,15 @@ package engine_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/engine/enginetest"
+	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -97,6 +100,65 @@ func TestJobsOutliveTheEngine(t *testing.T) {
 	}
 	if end.State != job.Stopped || end.Reason != job.ReasonUser || end.ExitCode == nil || *end.ExitCode != 5 {
 		t.Errorf("ended as %+v", end)
+	}
+}
+
+// TestStartAfterAStopWhileWaiting starts a job again that has run, was to run again and was stopped
+// before it did: its one earlier attempt is on record once.
+func TestStartAfterAStopWhileWaiting(t *testing.T) {
+	f := enginetest.Start(t, nil)
+	j, err := f.AddJob(asRoot(), job.Spec{Command: []string{"false"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WaitJob(asRoot(), j.ID); err != nil {
+		t.Fatal(err)
+	}
+	yes, no := true, false
+	if _, err := f.SetQueue(asRoot(), job.DefaultQueue, job.QueueUpdate{Paused: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []job.Action{job.ActStart, job.ActStop, job.ActStart, job.ActStop, job.ActStart} {
+		if e := act(t, f, a, j.ID); e != nil {
+			t.Fatalf("%s: %v", a, e)
+		}
+	}
+	if _, err := f.SetQueue(asRoot(), job.DefaultQueue, job.QueueUpdate{Paused: &no}); err != nil {
+		t.Fatal(err)
+	}
+	end, err := f.WaitJob(asRoot(), j.ID)
+	if err != nil || end.Attempt != 2 || end.State != job.Failed {
+		t.Errorf("ended as %+v, %v; want its second attempt failed", end, err)
+	}
+	attempts, err := f.Attempts(asRoot(), j.ID)
+	if err != nil || len(attempts) != 1 || attempts[0].Attempt != 1 || attempts[0].State != job.Failed {
+		t.Errorf("earlier attempts: %+v, %v; want the first, failed", attempts, err)
+	}
+}
+
+// TestEnvironmentAfterAPurge gives a job another environment than the one that was purged before it.
+func TestEnvironmentAfterAPurge(t *testing.T) {
+	f := enginetest.Start(t, nil)
+	for _, want := range []string{"first", "second"} {
+		j, err := f.AddJob(asRoot(), job.Spec{Shell: `echo "$WHICH"`, Env: map[string]string{"WHICH": want}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WaitJob(asRoot(), j.ID); err != nil {
+			t.Fatal(err)
+		}
+		log, err := f.Logs(asRoot(), j.ID, job.LogOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(log)
+		if err = errors.Join(err, log.Close()); err != nil || string(got) != want+"\n" {
+			t.Errorf("the job with WHICH=%s wrote %q, %v", want, got, err)
+		}
+		purged, err := f.Store.Purge(asRoot(), store.Purge{States: []job.State{job.Completed}, Limit: 1, At: time.Now()})
+		if err != nil || len(purged) != 1 {
+			t.Fatalf("purged %v, %v", purged, err)
+		}
 	}
 }
 

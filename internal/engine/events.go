@@ -139,10 +139,11 @@ func concludeWant(e *edit) {
 	}
 }
 
-// requeue gives a job that has ended another attempt and keeps the one that it had.
+// requeue gives a job that has ended another attempt and keeps the one that it had. One that was
+// stopped while it waited had none since the last that was kept: it has no run id.
 func requeue(e *edit, at time.Time) {
 	n := e.to
-	if n.Attempt > 0 {
+	if n.RunID != "" {
 		e.archive = &job.Attempt{JobID: n.ID, Attempt: n.Attempt, RunID: n.RunID, State: n.State, Reason: n.Reason,
 			ExitCode: n.ExitCode, Signal: n.Signal, StartedAt: n.StartedAt, FinishedAt: n.FinishedAt, Usage: n.Usage, Error: n.Error}
 	}

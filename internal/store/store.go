@@ -49,7 +49,8 @@ type Jobs interface {
 	LiveJobs(ctx context.Context) ([]*job.Job, error)
 	// OnRecord returns which of the numbers from from to to are those of jobs on record, ascending.
 	OnRecord(ctx context.Context, from, to int64) ([]int64, error)
-	// Env returns a captured environment, KEY=VALUE sorted by key; none for id 0.
+	// Env returns a captured environment, KEY=VALUE sorted by key; none for id 0. An id never comes to
+	// stand for another environment, also when its own was dropped with its last job.
 	Env(ctx context.Context, id int64) ([]string, error)
 	// Attempts returns the archived attempts of a job, oldest first.
 	Attempts(ctx context.Context, id int64) ([]job.Attempt, error)

@@ -196,7 +196,7 @@ func (op *addOp) write(t *tx) error {
 			id, known := ids[e.hash]
 			if !known {
 				var err error
-				if id, err = t.env(e); err != nil {
+				if id, err = t.env(e, r.id); err != nil {
 					return err
 				}
 				ids[e.hash] = id

@@ -10,18 +10,19 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// env returns the number of an environment, which is stored when it is new. The caller counts the
-// references in t.envs.
-func (t *tx) env(e *env) (int64, error) {
+// env returns the number of an environment, which is stored when it is new: then it gets the number
+// of the job that brings it, because those are never used again, and readers may keep what they
+// have read by its number. The caller counts the references in t.envs.
+func (t *tx) env(e *env, jobID int64) (int64, error) {
 	if t.state.lastEnv.id != 0 && t.state.lastEnv.hash == e.hash {
 		return t.state.lastEnv.id, nil
 	}
-	id, err := t.storeEnv(e)
+	id, err := t.storeEnv(e, jobID)
 	t.state.lastEnv = knownEnv{hash: e.hash, id: id}
 	return id, err
 }
 
-func (t *tx) storeEnv(e *env) (int64, error) {
+func (t *tx) storeEnv(e *env, jobID int64) (int64, error) {
 	id := int64(0)
 	err := t.conn.query("SELECT id FROM envs WHERE hash = ?", 1, func(v []driver.Value) error {
 		id, _ = v[0].(int64)
@@ -30,19 +31,11 @@ func (t *tx) storeEnv(e *env) (int64, error) {
 	if err != nil || id != 0 {
 		return id, err
 	}
-	// The highest number may come back after its environment was dropped: no job refers to it then.
-	if _, err := t.conn.exec("INSERT INTO envs (hash, refs) VALUES (?, 0)", e.hash[:]); err != nil {
+	if _, err := t.conn.exec("INSERT INTO envs (id, hash, refs) VALUES (?, ?, 0)", jobID, e.hash[:]); err != nil {
 		return 0, err
 	}
-	err = t.conn.query("SELECT last_insert_rowid()", 1, func(v []driver.Value) error {
-		id, _ = v[0].(int64)
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	_, err = t.conn.exec("INSERT INTO env_texts (env_id, text) VALUES (?, ?)", id, e.text)
-	return id, err
+	_, err = t.conn.exec("INSERT INTO env_texts (env_id, text) VALUES (?, ?)", jobID, e.text)
+	return jobID, err
 }
 
 // countEnvs writes the changed references and drops the environments that no job has any more.

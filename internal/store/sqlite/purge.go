@@ -39,7 +39,10 @@ type purgeOp struct {
 	purged []store.Purged
 }
 
-func (op *purgeOp) check(*tx) error { return nil }
+func (op *purgeOp) check(*tx) error {
+	op.purged = nil // of a try that was rolled back
+	return nil
+}
 
 func (op *purgeOp) write(t *tx) error {
 	limit := int64(op.p.Limit)

@@ -122,6 +122,24 @@ func testAdd(t *testing.T, open func(*testing.T) store.Store) {
 		refused(t, err, job.NotFound)
 		sound(t, s)
 	})
+
+	t.Run("an environment's number is never used again", func(t *testing.T) {
+		s := open(t)
+		var last int64
+		for _, value := range []string{"A=1", "A=2", "A=1"} {
+			j := newJob()
+			if _, err := s.AddJobs(t.Context(), store.AddJobs{At: start, Jobs: []store.NewJob{{Job: j, Env: []string{value}}}}); err != nil {
+				t.Fatal(err)
+			}
+			if j.EnvID <= last {
+				t.Errorf("%s has the number %d, the one before had %d", value, j.EnvID, last)
+			}
+			last = j.EnvID
+			move(t, s, minute(1), job.Stopped, j)
+			purge(t, s, 1)
+		}
+		sound(t, s)
+	})
 }
 
 func testAddLimits(t *testing.T, open func(*testing.T) store.Store) {
