@@ -174,7 +174,8 @@ func TestTornRunnerJournalKeepsItsBeginning(t *testing.T) {
 	h.killRunner()
 	path := h.Path("lib", "runner.journal")
 	text := h.read(path)
-	if err := os.WriteFile(path, []byte(text+text[:strings.IndexByte(text, '\n')/2]), 0o600); err != nil {
+	torn := text[:strings.IndexByte(text, '\n')/2]
+	if err := os.WriteFile(path, []byte(text+torn), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h.start()
@@ -185,6 +186,9 @@ func TestTornRunnerJournalKeepsItsBeginning(t *testing.T) {
 	wantFinished(t, j, ended)
 	if j.Attempt != 1 {
 		t.Errorf("attempt %d, want 1", j.Attempt)
+	}
+	if kept := h.read(path + ".torn-1"); kept != torn {
+		t.Errorf("the torn part was %q, and %q is kept of it", torn, kept)
 	}
 	if code := h.wait(h.add("--", "sh", "-c", "exit 2")); code != 2 {
 		t.Errorf("a job afterwards exits %d, want 2", code)

@@ -110,6 +110,8 @@ func TestJobStillRunsAtReattach(t *testing.T) {
 	id := h.add("--", "sh", "-c", "echo one; "+g.script("echo two; exec sleep 1000"))
 	pid := g.arrived.pid()
 	killed := h.away()
+	// A daemon is ready before it has its runner, and the old one may not have heard of the start.
+	h.follow(0).state(id, job.Running)
 
 	follow := h.Cmd(h.ctx, "job", "logs", "-f", fmt.Sprint(id))
 	out, err := follow.StdoutPipe()
