@@ -45,10 +45,18 @@ type Page struct {
 	NextCursor string `json:"next_cursor,omitempty"` // "" = no more
 }
 
-// Explicit reports whether f names jobs one by one, so that one missing or in a wrong state is an
-// error and is not passed over.
+// Explicit reports whether f selects by numbers, ranges of them, keys or last, not by conditions
+// alone.
 func (f *Filter) Explicit() bool {
 	return len(f.IDs) > 0 || len(f.Keys) > 0 || f.Last
+}
+
+// Names reports whether f, which selects j, names it by itself: its number, its key, or last given
+// alone. That j is in a wrong state for an action is then an error; of a range, or of what
+// conditions select, such jobs are passed over.
+func (f *Filter) Names(j *Job) bool {
+	return f.Last && len(f.IDs)+len(f.Keys) == 0 || slices.Contains(f.Keys, j.Key) ||
+		slices.ContainsFunc(f.IDs, func(r Range) bool { return r.From == j.ID && r.To == j.ID })
 }
 
 // Empty reports whether f selects by nothing at all.

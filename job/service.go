@@ -33,8 +33,9 @@ type JobService interface {
 	Attempts(ctx context.Context, id int64) ([]Attempt, error)
 	// ListJobs returns one page. Errors: Invalid (cursor, limit).
 	ListJobs(ctx context.Context, f Filter) (Page, error)
-	// Act does one action to every job that f selects. A job named explicitly that is missing or
-	// in a wrong state is in Result.Failed; others are passed over.
+	// Act does one action to every job that r.Filter selects. A job named by its number, its key or
+	// last that is missing or in a wrong state is in ActResult.Failed; others in a wrong state, those
+	// of a range too, are passed over and counted in ActResult.Skipped.
 	Act(ctx context.Context, r ActRequest) (ActResult, error)
 	// WaitJob returns the job when it has ended (or is deleted), or as it is when ctx ends.
 	// Errors: NotFound, ctx's error together with the job's last known state.

@@ -122,7 +122,6 @@ func runJobAct(ctx context.Context, a *app, o actOptions) error {
 	if err != nil {
 		return err
 	}
-	passOver(filter, &result)
 	other := map[int64]string{} // what is to be said of a job in place of d.done
 	if o.wait && !o.dryRun {
 		for _, id := range result.Done {
@@ -141,23 +140,6 @@ func runJobAct(ctx context.Context, a *app, o actOptions) error {
 		}
 	}
 	return a.printAct(o, d, result, other)
-}
-
-// passOver takes jobs in no state for an action that only a range selects from the failures.
-func passOver(f job.Filter, result *job.ActResult) {
-	if len(f.Keys) > 0 || f.Last {
-		return // a failure may be of the one that these name
-	}
-	named := func(id int64) bool {
-		return slices.ContainsFunc(f.IDs, func(r job.Range) bool { return r.From == id && r.To == id })
-	}
-	result.Failed = slices.DeleteFunc(result.Failed, func(failed job.ActFailure) bool {
-		over := failed.Error.Code == job.WrongState && !named(failed.JobID)
-		if over {
-			result.Skipped++
-		}
-		return over
-	})
 }
 
 // underWay notes in other which of the jobs that were stopped or deleted still have processes.

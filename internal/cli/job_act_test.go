@@ -29,25 +29,3 @@ func TestPrintDone(t *testing.T) {
 		}
 	}
 }
-
-func TestPassOver(t *testing.T) {
-	failed := func() []job.ActFailure {
-		return []job.ActFailure{{JobID: 5, Error: &job.Error{Code: job.WrongState}}, {JobID: 6, Error: &job.Error{Code: job.WrongState}},
-			{JobID: 7, Error: &job.Error{Code: job.NotFound}}}
-	}
-	for _, test := range []struct {
-		name            string
-		filter          job.Filter
-		failed, skipped int
-	}{
-		{"a range", job.Filter{IDs: []job.Range{{From: 5, To: 7}}}, 1, 2},
-		{"a range and one of it by itself", job.Filter{IDs: []job.Range{{From: 5, To: 7}, {From: 6, To: 6}}}, 2, 1},
-		{"a range and a key, which may be of any", job.Filter{IDs: []job.Range{{From: 5, To: 7}}, Keys: []string{"k"}}, 3, 0},
-	} {
-		r := job.ActResult{Failed: failed()}
-		passOver(test.filter, &r)
-		if len(r.Failed) != test.failed || r.Skipped != test.skipped {
-			t.Errorf("%s: %d failed, %d passed over, want %d and %d", test.name, len(r.Failed), r.Skipped, test.failed, test.skipped)
-		}
-	}
-}

@@ -19,13 +19,15 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 		return job.ActResult{}, err
 	}
 	result := job.ActResult{Done: []int64{}}
-	explicit := r.Filter.Explicit()
 	if err := e.findMissing(ctx, r.Filter, &result); err != nil {
+		return result, err
+	}
+	if err := e.resolveLast(ctx, &r.Filter); err != nil {
 		return result, err
 	}
 	f := r.Filter
 	f.Oldest, f.Limit, f.Cursor = true, job.MaxLimit, ""
-	if r.Action == job.ActStart && !explicit && len(f.States) == 0 {
+	if r.Action == job.ActStart && !f.Explicit() && len(f.States) == 0 {
 		// What has ended runs again only when it is named, or its state is: never by `start all`.
 		f.States = []job.State{job.Held, job.Scheduled, job.Blocked, job.Queued}
 	}
@@ -35,7 +37,7 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 		if err != nil {
 			return result, err
 		}
-		if err := e.actOn(ctx, r, page.Jobs, head, explicit, &result); err != nil {
+		if err := e.actOn(ctx, r, page.Jobs, head, &result); err != nil {
 			return result, err
 		}
 		if page.NextCursor == "" {
@@ -83,23 +85,37 @@ func (e *Engine) findMissing(ctx context.Context, f job.Filter, result *job.ActR
 	return nil
 }
 
+// resolveLast replaces last, given beside numbers or keys, by the number of the job that it is now:
+// one that is named, whatever is added meanwhile.
+func (e *Engine) resolveLast(ctx context.Context, f *job.Filter) error {
+	if !f.Last || len(f.IDs)+len(f.Keys) == 0 {
+		return nil
+	}
+	newest := *f
+	newest.IDs, newest.Keys, newest.Limit, newest.Cursor = nil, nil, 1, ""
+	page, err := e.o.Store.ListJobs(ctx, newest)
+	if err != nil {
+		return err
+	}
+	f.Last, f.IDs = false, slices.Clone(f.IDs)
+	for _, j := range page.Jobs {
+		f.IDs = append(f.IDs, job.Range{From: j.ID, To: j.ID})
+	}
+	return nil
+}
+
 // staleRounds bounds how often jobs that changed between reading and acting are read again.
 const staleRounds = 10
 
-func (e *Engine) actOn(ctx context.Context, r job.ActRequest, jobs []*job.Job, head int64, explicit bool, result *job.ActResult) error {
+func (e *Engine) actOn(ctx context.Context, r job.ActRequest, jobs []*job.Job, head int64, result *job.ActResult) error {
 	for range staleRounds {
 		a := acting{r: r, jobs: jobs, head: head}
 		if err := e.do(ctx, a.run); err != nil {
 			return err
 		}
 		result.Done = append(result.Done, a.done...)
-		for _, f := range a.failed {
-			if explicit {
-				result.Failed = append(result.Failed, f)
-			} else {
-				result.Skipped++
-			}
-		}
+		result.Failed = append(result.Failed, a.failed...)
+		result.Skipped += a.skipped
 		if len(a.stale) == 0 {
 			return nil
 		}
@@ -111,21 +127,20 @@ func (e *Engine) actOn(ctx context.Context, r job.ActRequest, jobs []*job.Job, h
 		if err != nil {
 			return err
 		}
+		result.Failed = append(result.Failed, gone(&r.Filter, jobs, a.stale, page.Jobs)...)
 		jobs = page.Jobs
-		if explicit {
-			result.Failed = append(result.Failed, gone(a.stale, jobs)...)
-		}
 	}
 	return &job.Error{Code: job.Conflict, Message: "the jobs kept changing while they were acted on", Hint: "try again"}
 }
 
-// gone returns a failure for each of ids that is not among jobs: retention took it meanwhile.
-func gone(ids []int64, jobs []*job.Job) []job.ActFailure {
+// gone returns a failure for each of the jobs before that f names, that is stale and not among those
+// now: retention took it meanwhile.
+func gone(f *job.Filter, before []*job.Job, stale []int64, now []*job.Job) []job.ActFailure {
 	var failed []job.ActFailure
-	for _, id := range ids {
-		if !slices.ContainsFunc(jobs, func(j *job.Job) bool { return j.ID == id }) {
-			failed = append(failed, job.ActFailure{JobID: id, Error: &job.Error{Code: job.NotFound, JobID: id,
-				Message: fmt.Sprintf("job %d is not on record any more", id), Hint: "retention has removed it"}})
+	for _, b := range before {
+		if slices.Contains(stale, b.ID) && f.Names(b) && !slices.ContainsFunc(now, func(j *job.Job) bool { return j.ID == b.ID }) {
+			failed = append(failed, job.ActFailure{JobID: b.ID, Error: &job.Error{Code: job.NotFound, JobID: b.ID,
+				Message: fmt.Sprintf("job %d is not on record any more", b.ID), Hint: "retention has removed it"}})
 		}
 	}
 	return failed
@@ -137,9 +152,10 @@ type acting struct {
 	jobs []*job.Job
 	head int64 // the same for all jobs of one request: among themselves they keep their order
 
-	done   []int64
-	failed []job.ActFailure
-	stale  []int64 // changed since they were read
+	done    []int64
+	failed  []job.ActFailure
+	skipped int
+	stale   []int64 // changed since they were read
 }
 
 func (a *acting) run(c *core, t *tx) error {
@@ -155,7 +171,7 @@ func (a *acting) run(c *core, t *tx) error {
 			continue
 		}
 		if err := checkAct(a.r, j, *c.queues.Load()); err != nil {
-			a.failed = append(a.failed, job.ActFailure{JobID: j.ID, Error: err})
+			a.refused(j, err)
 			continue
 		}
 		if a.r.DryRun {
@@ -175,6 +191,17 @@ func (a *acting) run(c *core, t *tx) error {
 		}
 	})
 	return nil
+}
+
+// refused takes down that j does not allow the action. Of a range, which means those of it that do,
+// only what is no matter of the state is told; of conditions nothing is.
+func (a *acting) refused(j *job.Job, err *job.Error) {
+	f := &a.r.Filter
+	if f.Names(j) || f.Explicit() && err.Code != job.WrongState {
+		a.failed = append(a.failed, job.ActFailure{JobID: j.ID, Error: err})
+	} else {
+		a.skipped++
+	}
 }
 
 // checkAct refuses an action that j does not allow.

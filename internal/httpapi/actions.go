@@ -45,7 +45,7 @@ func (h *Handler) actionRoutes() []route {
 		},
 		{
 			method: http.MethodPost, path: "/api/jobs/actions", id: "actOnJobs", group: "jobs", summary: "Do one action to many jobs",
-			about: "Jobs named by number, key or `last` that are missing or in no state for it are in `failed`; others are passed over and counted. " +
+			about: "Jobs named by number, key or `last` that are missing or in no state for it are in `failed`; others, those of a range too, are passed over and counted. " +
 				"With dry_run nothing is done, and the answer says what would be. `filter` must be given: {} is every job.",
 			body: actRequest{}, status: 200, result: job.ActResult{}, errors: []job.Code{job.Invalid, job.Forbidden}, serve: h.actOnMany,
 		},

@@ -16,6 +16,7 @@ var actCases = []testCase{
 	{"WrongState", actWrongState},
 	{"Missing", actMissing},
 	{"Selection", actSelection},
+	{"Range", actRange},
 	{"DryRun", actDryRun},
 	{"Refused", actRefused},
 }
@@ -195,6 +196,43 @@ func actSelection(s *suite) {
 		s.Errorf("delete all: %+v", result)
 	}
 	s.same("jobs left", s.list(job.Filter{}), []int64{})
+}
+
+// actRange wants jobs of a range that are in no state for the action passed over, and failed those
+// that are also named by themselves.
+func actRange(s *suite) {
+	ended := func(key string) int64 {
+		j := s.add(job.Spec{Shell: "true", Key: key})
+		s.wait(j.ID)
+		return j.ID
+	}
+	first, one, keyed, two, newest := ended(""), s.held(job.Spec{}).ID, ended("mine"), s.held(job.Spec{}).ID, ended("")
+	all := job.Range{From: first, To: newest}
+	for _, c := range []struct {
+		name    string
+		f       job.Filter
+		done    []int64
+		failed  []int64
+		skipped int
+	}{
+		{"range", job.Filter{IDs: []job.Range{all}}, []int64{one, two}, []int64{}, 3},
+		{"and a number", job.Filter{IDs: []job.Range{all, {From: first, To: first}}}, []int64{}, []int64{first}, 4},
+		{"and a key", job.Filter{IDs: []job.Range{all}, Keys: []string{"mine"}}, []int64{}, []int64{keyed}, 4},
+		{"and last", job.Filter{IDs: []job.Range{all}, Last: true}, []int64{}, []int64{newest}, 4},
+		{"last alone", job.Filter{Last: true}, []int64{}, []int64{newest}, 0},
+		{"range of none", job.Filter{IDs: []job.Range{{From: newest + 1, To: newest + 9}}}, []int64{}, []int64{}, 0},
+	} {
+		result, err := s.Act(s.ctx, job.ActRequest{Action: job.ActStop, Filter: c.f})
+		s.ok(err)
+		failed := []int64{}
+		for _, failure := range result.Failed {
+			failed = append(failed, failure.JobID)
+			s.refused(failure.Error, job.WrongState, "")
+		}
+		s.same(c.name+": done", result.Done, c.done)
+		s.same(c.name+": failed", failed, c.failed)
+		s.same(c.name+": passed over", result.Skipped, c.skipped)
+	}
 }
 
 func actDryRun(s *suite) {
