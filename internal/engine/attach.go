@@ -66,6 +66,9 @@ func (c *core) attach(t *tx) {
 			c.o.Log.Warn("the runner has a run that the registry does not know as live", "job", r.JobID, "run", r.RunID, "state", r.State)
 		}
 	}
+	if c.shutdown != nil && c.shutdown.forced {
+		c.forceAll(t) // where that could not be committed before
+	}
 	for id := range c.live {
 		if j := c.current(t, id); j.State.Live() {
 			run, ok := known[j.RunID]

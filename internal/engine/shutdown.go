@@ -65,8 +65,15 @@ func (c *core) continueShutdown(t *tx) {
 	}
 	c.shutdown.forced = true
 	c.shutdown.deadline = time.After(killMargin)
-	for _, j := range c.live {
-		c.askToEnd(t, j, job.WantShutdown, nil, true)
+	c.forceAll(t)
+}
+
+// forceAll asks for KILL of every live job that it was not asked for yet.
+func (c *core) forceAll(t *tx) {
+	for id := range c.live {
+		if j := c.current(t, id); !j.WantForce {
+			c.askToEnd(t, j, job.WantShutdown, nil, true)
+		}
 	}
 }
 
