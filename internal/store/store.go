@@ -107,7 +107,8 @@ type Commit struct {
 	Cursor  *Cursor // the runner's events accounted for by these updates
 	At      time.Time
 	// Vital marks what must be recorded even on a full disk (exits): it is never grouped with
-	// additions and may use the room kept in reserve.
+	// additions and may use the room kept in reserve. While that is in use, a commit that is not
+	// vital is refused: job.Exhausted.
 	Vital bool
 }
 

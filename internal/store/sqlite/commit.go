@@ -13,7 +13,7 @@ import (
 
 // Commit implements store.Jobs.
 func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Committed, error) {
-	op := &commitOp{opBase: opBase{lane: settling, vital: c.Vital, size: len(c.Updates)},
+	op := &commitOp{opBase: opBase{lane: settling, vital: c.Vital, size: len(c.Updates)}, disk: s.disk,
 		updates: make([]update, len(c.Updates)), at: c.At.UTC()}
 	if c.Cursor != nil {
 		op.cursor, op.moves = *c.Cursor, true
@@ -75,13 +75,19 @@ func newUpdate(u *store.Update) (update, error) {
 // commitOp updates jobs and moves the cursor.
 type commitOp struct {
 	opBase
+	disk    *disk
 	updates []update
 	at      time.Time
 	cursor  store.Cursor
 	moves   bool // the cursor moves
 }
 
-func (op *commitOp) check(*tx) error { return nil }
+func (op *commitOp) check(*tx) error {
+	if op.vital {
+		return nil
+	}
+	return op.disk.checkReserve()
+}
 
 func (op *commitOp) write(t *tx) error {
 	for i := range op.updates {

@@ -13,7 +13,8 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// disk watches the room on the registry's file system. Only the writer calls release and restore.
+// disk watches the room on the registry's file system. Only the writer calls release,
+// checkReserve and restore.
 type disk struct {
 	dir     string
 	minFree int64 // bytes below which nothing is added; 0 = no floor
@@ -89,6 +90,18 @@ func (d *disk) release() bool {
 	d.missing = true
 	d.log.Warn("the disk is full: the room kept in reserve is used to record what happens", "bytes", d.ballast)
 	return true
+}
+
+// checkReserve refuses what is not vital while the ballast's room is in use and nothing else is left:
+// what takes it then (claims, say) takes it from the ends that are to come.
+func (d *disk) checkReserve() error {
+	if !d.missing {
+		return nil
+	}
+	if free, err := d.free(); err == nil && free <= d.ballast {
+		return d.exhausted(free, fmt.Sprintf("%d are kept for recording what running jobs do", d.ballast), nil)
+	}
+	return nil
 }
 
 // restore makes the ballast when it is missing and there is room enough for it beside the floor.

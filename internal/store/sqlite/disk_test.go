@@ -134,6 +134,17 @@ func diskChild(dir string) error {
 	if reserve() {
 		return errors.New("the vital write did not need the reserve: the test does not fill the disk")
 	}
+	// The room that it has set free is not for others: it would be gone when the next job ends.
+	after := *exits
+	after.StatusText = "not vital"
+	if err := commitOne(ctx, s, &after, false); job.CodeOf(err) != job.Exhausted {
+		return fmt.Errorf("what is not vital, while the reserve is in use: %w", err)
+	}
+	after.StatusText = "vital"
+	if err := commitOne(ctx, s, &after, true); err != nil {
+		return fmt.Errorf("a second vital write: %w", err)
+	}
+	exits = &after
 	got, err := s.Job(ctx, exits.ID)
 	if err != nil || got.StatusText != exits.StatusText {
 		return fmt.Errorf("after the vital write: %v, %w", got, err)
