@@ -277,9 +277,15 @@ func liveCount(states map[job.State]int64) int {
 func (e *Engine) WaitJob(ctx context.Context, id int64) (*job.Job, error) {
 	changed, stop := e.o.Hub.watch(id)
 	defer stop()
+	last := false // the engine has ended: nothing changes any more
 	for {
 		j, err := e.Job(context.WithoutCancel(ctx), id)
-		if err != nil || j.State.Ended() {
+		switch {
+		case err == nil && j.State.Ended():
+			return j, nil
+		case last:
+			return j, errStopping()
+		case err != nil:
 			return j, err
 		}
 		select {
@@ -287,7 +293,7 @@ func (e *Engine) WaitJob(ctx context.Context, id int64) (*job.Job, error) {
 		case <-ctx.Done():
 			return j, ctx.Err()
 		case <-e.done:
-			return j, errStopping()
+			last = true
 		}
 	}
 }
@@ -361,6 +367,7 @@ func (e *Engine) attemptDone(ctx context.Context, giveUp context.CancelFunc, id 
 	changed, stop := e.o.Hub.watch(id)
 	e.wg.Go(func() {
 		defer stop()
+		last := false // the engine has ended: nothing changes any more
 		for {
 			j, err := e.o.Store.Job(ctx, id)
 			if err != nil && job.CodeOf(err) != job.NotFound {
@@ -371,13 +378,16 @@ func (e *Engine) attemptDone(ctx context.Context, giveUp context.CancelFunc, id 
 				close(done)
 				return
 			}
+			if last {
+				giveUp()
+				return
+			}
 			select {
 			case <-changed:
 			case <-ctx.Done():
 				return
 			case <-e.done:
-				giveUp()
-				return
+				last = true
 			}
 		}
 	})

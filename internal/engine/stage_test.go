@@ -39,6 +39,15 @@ type watched struct {
 	tried  int // commits since refuseIf
 	claims int // those of them that claim a job
 	refuse func(*store.Commit) bool
+	onJob  func() // called after a job was read; set before anybody reads
+}
+
+func (w *watched) Job(ctx context.Context, id int64) (*job.Job, error) {
+	j, err := w.Store.Job(ctx, id)
+	if w.onJob != nil {
+		w.onJob()
+	}
+	return j, err
 }
 
 func (w *watched) Commit(ctx context.Context, c store.Commit) (store.Committed, error) {
