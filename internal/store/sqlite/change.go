@@ -89,7 +89,7 @@ func (s *Store) readChanges(ctx context.Context, after uint64, limit int) (chang
 
 // PruneChanges implements store.Changes.
 func (s *Store) PruneChanges(ctx context.Context, upTo uint64, limit int) (int, error) {
-	op := &pruneOp{upTo: int64(upTo), limit: int64(limit)}
+	op := &pruneOp{opBase: opBase{lane: adding, size: limit}, upTo: int64(upTo), limit: int64(limit)}
 	if err := s.write(ctx, op); err != nil {
 		return 0, err
 	}
