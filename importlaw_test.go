@@ -34,7 +34,8 @@ var importLaw = map[string]rule{
 	"internal/scheduler":     {own: "job"},
 	"internal/crashpoint":    {},
 	"internal/joblog":        {libs: "golang.org/x/sys"},
-	"internal/runner":        {own: "internal/runner/wire internal/crashpoint", libs: "golang.org/x/sys"},
+	"internal/runas":         {},
+	"internal/runner":        {own: "internal/runner/wire internal/runas internal/crashpoint", libs: "golang.org/x/sys"},
 	"internal/runner/wire":   {},
 	"internal/runner/launch": {},
 
