@@ -54,7 +54,7 @@ func TestStartOfAJobWhoseQueueIsGoneNamesTheQueue(t *testing.T) {
 func TestStartOfARecordWithoutCommandIsRefused(t *testing.T) {
 	f := enginetest.Start(t, nil)
 	legacy := &job.Job{ID: 7, Queue: job.DefaultQueue, Type: "legacy", State: job.Held, CreatedAt: time.Now().UTC()}
-	if err := f.Store.ImportJobs(asRoot(), func(yield func(*job.Job, error) bool) { yield(legacy, nil) }, time.Now().UTC()); err != nil {
+	if err := f.Store.ImportJobs(asRoot(), func(yield func(store.Imported, error) bool) { yield(store.Imported{Job: legacy}, nil) }, time.Now().UTC()); err != nil {
 		t.Fatal(err)
 	}
 	if e := act(t, f, job.ActStart, 7); e == nil || e.Code != job.WrongState {

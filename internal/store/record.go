@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -18,6 +19,19 @@ type Record struct {
 
 	WantForce bool          `json:"want_force,omitempty"`
 	WantGrace *job.Duration `json:"want_grace,omitempty"`
+}
+
+// AttemptsOf reads the archived attempts that the JSON of a job's change or snapshot tells of: a
+// change has those that were archived with it, a snapshot all.
+func AttemptsOf(text []byte) ([]job.Attempt, error) {
+	if !bytes.Contains(text, []byte(`"attempts":`)) { // nearly always
+		return nil, nil
+	}
+	var c struct {
+		Attempts []job.Attempt `json:"attempts"`
+	}
+	err := json.Unmarshal(text, &c)
+	return c.Attempts, err
 }
 
 // NewRecord returns the record of j, which it shares.

@@ -56,15 +56,21 @@ type Jobs interface {
 	Attempts(ctx context.Context, id int64) ([]job.Attempt, error)
 	// ImportJobs writes records as they are, numbers included, all or none; ID 0 takes the next
 	// number, which is then above every one imported. It asks for the records one by one while it
-	// writes, so that they need not be in memory together, and sets ID, Rev and EnvID of each.
+	// writes, so that they need not be in memory together, and sets ID, Rev and EnvID of each job.
 	// Errors: job.Conflict (a number or key that is taken, or given twice), job.NotFound (queue),
 	// job.Invalid (number), all with Line; and the first error that jobs yields.
-	ImportJobs(ctx context.Context, jobs iter.Seq2[*job.Job, error], at time.Time) error
+	ImportJobs(ctx context.Context, jobs iter.Seq2[Imported, error], at time.Time) error
 	// NextID returns the number that the next job gets.
 	NextID() int64
 	// SkipIDs makes next the number of the next job where it is higher than that: a registry that
 	// is rebuilt must not give out numbers of jobs that were purged.
 	SkipIDs(ctx context.Context, next int64) error
+}
+
+// Imported is a record to write as it is.
+type Imported struct {
+	Job      *job.Job
+	Attempts []job.Attempt // the archived ones, oldest first
 }
 
 // NewJob is a job to add: every field but ID, Rev and EnvID is set by the caller.

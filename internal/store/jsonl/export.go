@@ -32,6 +32,7 @@ type recordLine struct {
 	At   time.Time      `json:"at"`
 	Kind job.ChangeKind `json:"change"`
 	store.Record
+	Attempts []job.Attempt `json:"attempts,omitempty"` // the archived ones
 }
 
 // Export writes a registry that may be in use: a snapshot, and the changes that came while it was
@@ -90,7 +91,14 @@ func writeSnapshot(ctx context.Context, r Registry, w io.Writer, seq uint64, now
 			return err
 		}
 		for _, j := range page.Jobs {
-			if err := enc.Encode(recordLine{Seq: seq, At: at, Kind: job.JobAdded, Record: store.NewRecord(j)}); err != nil {
+			line := recordLine{Seq: seq, At: at, Kind: job.JobAdded, Record: store.NewRecord(j)}
+			// The first attempt is archived when the second one is asked for, which then waits to begin.
+			if j.Attempt > 1 || j.Attempt == 1 && j.StartedAt.IsZero() {
+				if line.Attempts, err = r.Attempts(ctx, j.ID); err != nil {
+					return err
+				}
+			}
+			if err := enc.Encode(line); err != nil {
 				return fmt.Errorf("job %d: %w", j.ID, err)
 			}
 		}

@@ -46,7 +46,7 @@ func Import(ctx context.Context, r Registry, in io.Reader, o ImportOptions) (Sum
 		o.Now = time.Now
 	}
 	im := &importer{o: o, now: o.Now().UTC().Truncate(time.Microsecond), r: r, in: newInput(in),
-		empty: r.NextID() == 1, jobs: map[int64]version{}, queues: map[string]version{}, legacy: map[string]legacyPlace{}, keys: map[string]bool{}}
+		empty: r.NextID() == 1, jobs: map[int64]version{}, attempts: map[int64]map[int]job.Attempt{}, queues: map[string]version{}, legacy: map[string]legacyPlace{}, keys: map[string]bool{}}
 	if err := im.read(); err != nil {
 		return Summary{}, err
 	}
@@ -85,7 +85,8 @@ type importer struct {
 	nextID     int64
 	jobs       map[int64]version
 	queues     map[string]version
-	legacy     map[string]legacyPlace // by job_id as it is written
+	attempts   map[int64]map[int]job.Attempt // archived ones, by job and number
+	legacy     map[string]legacyPlace        // by job_id as it is written
 
 	newQueues []job.Queue
 	setQueues []job.Queue
@@ -162,6 +163,7 @@ func (im *importer) change(n int, offset int64, line []byte) error {
 		if v.newer(im.jobs[c.JobID]) {
 			im.jobs[c.JobID] = v
 		}
+		return im.archived(n, c.JobID, line)
 	case job.QueueSet, job.QueueDeleted:
 		if err := job.CheckQueueName(c.Queue); err != nil {
 			return badLine(n, err)
@@ -173,6 +175,34 @@ func (im *importer) change(n int, offset int64, line []byte) error {
 		return badLine(n, fmt.Errorf("unknown change %q", c.Kind))
 	}
 	return nil
+}
+
+// archived takes in the attempts that a line tells of.
+func (im *importer) archived(n int, id int64, line []byte) error {
+	attempts, err := store.AttemptsOf(line)
+	if err != nil {
+		return badLine(n, err)
+	}
+	for _, a := range attempts {
+		if a.Attempt < 1 {
+			return badLine(n, fmt.Errorf("attempt %d of job %d: want 1 or more", a.Attempt, id))
+		}
+		if im.attempts[id] == nil {
+			im.attempts[id] = map[int]job.Attempt{}
+		}
+		a.JobID = id
+		im.attempts[id][a.Attempt] = a
+	}
+	return nil
+}
+
+// attemptsOf returns the archived attempts of a job, oldest first.
+func (im *importer) attemptsOf(id int64) []job.Attempt {
+	var attempts []job.Attempt
+	for _, n := range slices.Sorted(maps.Keys(im.attempts[id])) {
+		attempts = append(attempts, im.attempts[id][n])
+	}
+	return attempts
 }
 
 // plan decides what to write and refuses what can't be.
@@ -334,8 +364,8 @@ func (im *importer) checkKey(ctx context.Context, j *job.Job, line int) error {
 }
 
 // records yields what is to be written, and sets line to that of the record it has yielded last.
-func (im *importer) records(line *int) iter.Seq2[*job.Job, error] {
-	return func(yield func(*job.Job, error) bool) {
+func (im *importer) records(line *int) iter.Seq2[store.Imported, error] {
+	return func(yield func(store.Imported, error) bool) {
 		for _, id := range im.ours {
 			v := im.jobs[id]
 			j, err := im.record(v)
@@ -343,13 +373,13 @@ func (im *importer) records(line *int) iter.Seq2[*job.Job, error] {
 				hold(j)
 			}
 			*line = v.line
-			if !yield(j, err) {
+			if !yield(store.Imported{Job: j, Attempts: im.attemptsOf(id)}, err) {
 				return
 			}
 		}
 		*line = 0
 		for _, j := range im.others {
-			if !yield(j, nil) {
+			if !yield(store.Imported{Job: j}, nil) {
 				return
 			}
 		}

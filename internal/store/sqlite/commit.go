@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -42,14 +41,7 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Committed, er
 type update struct {
 	row      row
 	from     job.State
-	archived *archived
 	conflict bool
-}
-
-// archived is an attempt ready to be written.
-type archived struct {
-	attempt int64
-	doc     string
 }
 
 func newUpdate(u *store.Update) (update, error) {
@@ -61,15 +53,14 @@ func newUpdate(u *store.Update) (update, error) {
 	if err != nil {
 		return update{}, err
 	}
-	out := update{row: r, from: u.From}
 	if u.Archive != nil {
-		doc, err := json.Marshal(u.Archive)
+		a, err := newArchived(u.Archive)
 		if err != nil {
-			return update{}, fmt.Errorf("encode attempt %d of job %d: %w", u.Archive.Attempt, u.Job.ID, err)
+			return update{}, err
 		}
-		out.archived = &archived{attempt: int64(u.Archive.Attempt), doc: string(doc)}
+		r.archived = []archived{a}
 	}
-	return out, nil
+	return update{row: r, from: u.From}, nil
 }
 
 // commitOp updates jobs and moves the cursor.
@@ -98,12 +89,10 @@ func (op *commitOp) write(t *tx) error {
 		if u.conflict {
 			continue
 		}
-		if u.archived != nil {
-			if _, err := t.conn.exec("INSERT INTO attempts (job_id, attempt, doc) VALUES (?, ?, ?)", u.row.id, u.archived.attempt, u.archived.doc); err != nil {
-				return err
-			}
+		if err := u.row.archive(t); err != nil {
+			return err
 		}
-		if err := t.jobChange(op.at, job.JobChanged, u.row.id, u.row.state, u.row.queue, u.row.doc); err != nil {
+		if err := t.jobChange(op.at, job.JobChanged, u.row.id, u.row.state, u.row.queue, u.row.changeDoc()); err != nil {
 			return err
 		}
 	}

@@ -7,14 +7,15 @@ import (
 	"iter"
 	"time"
 
+	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/job"
 )
 
 // ImportJobs implements store.Jobs.
-func (s *Store) ImportJobs(ctx context.Context, jobs iter.Seq2[*job.Job, error], at time.Time) error {
+func (s *Store) ImportJobs(ctx context.Context, jobs iter.Seq2[store.Imported, error], at time.Time) error {
 	// Its own transaction: it is larger than a group may be. The context ends it between two
 	// records and not the waiting for it, as what it reads is the caller's.
-	op := &importOp{opBase: opBase{lane: adding, grows: true, size: groupSize + 1}, at: at.UTC(), jobs: func(yield func(*job.Job, error) bool) {
+	op := &importOp{opBase: opBase{lane: adding, grows: true, size: groupSize + 1}, at: at.UTC(), jobs: func(yield func(store.Imported, error) bool) {
 		for j, err := range jobs {
 			if err == nil {
 				err = ctx.Err()
@@ -30,7 +31,7 @@ func (s *Store) ImportJobs(ctx context.Context, jobs iter.Seq2[*job.Job, error],
 // importOp writes records as they are.
 type importOp struct {
 	opBase
-	jobs iter.Seq2[*job.Job, error]
+	jobs iter.Seq2[store.Imported, error]
 	at   time.Time
 }
 
@@ -41,12 +42,13 @@ func (op *importOp) write(t *tx) error {
 	// A captured environment is never part of an import.
 	noEnvs := make([]int64, insertRowsAtOnce)
 	n := 0
-	for j, err := range op.jobs {
+	for in, err := range op.jobs {
 		if err != nil {
 			return err
 		}
 		n++
-		r, err := importRow(t, j, rows, n)
+		j := in.Job
+		r, err := importRow(t, &in, rows, n)
 		if err != nil {
 			return err
 		}
@@ -65,13 +67,21 @@ func (op *importOp) write(t *tx) error {
 
 // importRow makes a row of j, which is the line-th record, and refuses what is on record already or
 // among those that are about to be written.
-func importRow(t *tx, j *job.Job, pending []row, line int) (row, error) {
+func importRow(t *tx, in *store.Imported, pending []row, line int) (row, error) {
+	j := in.Job
 	if j.ID < 0 {
 		return row{}, &job.Error{Code: job.Invalid, Message: fmt.Sprintf("job number %d is below 1", j.ID), Field: "id", Line: line}
 	}
 	r, err := newRow(j)
 	if err != nil {
 		return row{}, atLine(err, line)
+	}
+	for i := range in.Attempts {
+		a, err := newArchived(&in.Attempts[i])
+		if err != nil {
+			return row{}, err
+		}
+		r.archived = append(r.archived, a)
 	}
 	if r.rev = 0; j.State.Ended() && !j.FinishedAt.IsZero() {
 		r.ended = micros(j.FinishedAt)

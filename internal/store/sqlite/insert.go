@@ -48,7 +48,10 @@ func insertRows(t *tx, rows []row, envIDs []int64, at time.Time, kind job.Change
 		}
 		for i := range rows[:n] {
 			r := &rows[i]
-			if err := t.jobChange(at, kind, r.id, r.state, r.queue, r.doc); err != nil {
+			if err := t.jobChange(at, kind, r.id, r.state, r.queue, r.changeDoc()); err != nil {
+				return err
+			}
+			if err := r.archive(t); err != nil {
 				return err
 			}
 		}

@@ -29,6 +29,46 @@ type row struct {
 	search   string
 	ended    int64 // of an imported record: when it ended, 0 = not known
 	doc      string
+	archived []archived // attempts that are archived with it
+}
+
+// archived is an attempt ready to be written.
+type archived struct {
+	attempt int64
+	doc     string
+}
+
+func newArchived(a *job.Attempt) (archived, error) {
+	doc, err := json.Marshal(a)
+	if err != nil {
+		return archived{}, fmt.Errorf("encode attempt %d of job %d: %w", a.Attempt, a.JobID, err)
+	}
+	return archived{attempt: int64(a.Attempt), doc: string(doc)}, nil
+}
+
+// changeDoc returns the record as its change has it: with the attempts that are archived with it.
+func (r *row) changeDoc() string {
+	if len(r.archived) == 0 {
+		return r.doc
+	}
+	var b strings.Builder
+	b.WriteString(strings.TrimSuffix(r.doc, "}"))
+	for i := range r.archived {
+		b.WriteString([]string{`,"attempts":[`, ","}[min(i, 1)])
+		b.WriteString(r.archived[i].doc)
+	}
+	b.WriteString("]}")
+	return b.String()
+}
+
+// archive writes the attempts that are archived with r.
+func (r *row) archive(t *tx) error {
+	for i := range r.archived {
+		if _, err := t.conn.exec("INSERT INTO attempts (job_id, attempt, doc) VALUES (?, ?, ?)", r.id, r.archived[i].attempt, r.archived[i].doc); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // noID is how the JSON of a job without a number begins: the number is put in by whoever reads.

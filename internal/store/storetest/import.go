@@ -42,12 +42,43 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 		sound(t, s)
 	})
 
+	t.Run("archived attempts", func(t *testing.T) {
+		s := open(t)
+		j := numbered(3, inState(job.Queued))
+		j.Attempt = 2
+		code := 1
+		attempts := []job.Attempt{
+			{JobID: 3, Attempt: 1, RunID: "r1", State: job.Failed, Reason: job.ReasonExit, ExitCode: &code, StartedAt: minute(1), FinishedAt: minute(2)},
+			{JobID: 3, Attempt: 2, RunID: "r2", State: job.Stopped, Reason: job.ReasonUser},
+		}
+		seq := s.Seq()
+		err := s.ImportJobs(t.Context(), func(yield func(store.Imported, error) bool) { yield(store.Imported{Job: j, Attempts: attempts}, nil) }, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Attempts(t.Context(), 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "attempts", attempts, got)
+		changes, err := s.Changes(t.Context(), seq, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told, err := store.AttemptsOf(changes[0].JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "attempts that the change tells of", attempts, told)
+		sound(t, s)
+	})
+
 	t.Run("more than are written at once", func(t *testing.T) {
 		s := open(t)
 		seq, many := s.Seq(), 20_000
-		err := s.ImportJobs(t.Context(), func(yield func(*job.Job, error) bool) {
+		err := s.ImportJobs(t.Context(), func(yield func(store.Imported, error) bool) {
 			for i := range many {
-				if !yield(numbered(int64(many-i), withKey(fmt.Sprint("k", i))), nil) {
+				if !yield(store.Imported{Job: numbered(int64(many-i), withKey(fmt.Sprint("k", i)))}, nil) {
 					return
 				}
 			}
@@ -76,12 +107,12 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 		refused(t, s.ImportJobs(t.Context(), each(numbered(1)), start), job.Conflict)
 		refused(t, s.ImportJobs(t.Context(), each(numbered(5, withKey("k")), numbered(6, withKey("k"))), start), job.Conflict)
 		unread := &job.Error{Code: job.Invalid, Message: "it can't be read"}
-		refused(t, s.ImportJobs(t.Context(), func(yield func(*job.Job, error) bool) { _ = yield(numbered(5), nil) && yield(nil, unread) }, start), job.Invalid)
+		refused(t, s.ImportJobs(t.Context(), func(yield func(store.Imported, error) bool) { _ = yield(store.Imported{Job: numbered(5)}, nil) && yield(store.Imported{}, unread) }, start), job.Invalid)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		err := s.ImportJobs(ctx, func(yield func(*job.Job, error) bool) {
+		err := s.ImportJobs(ctx, func(yield func(store.Imported, error) bool) {
 			cancel()
-			yield(numbered(5), nil)
+			yield(store.Imported{Job: numbered(5)}, nil)
 		}, start)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled while it is written: %v", err)
@@ -112,10 +143,10 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 }
 
 // each yields jobs one by one.
-func each(jobs ...*job.Job) iter.Seq2[*job.Job, error] {
-	return func(yield func(*job.Job, error) bool) {
+func each(jobs ...*job.Job) iter.Seq2[store.Imported, error] {
+	return func(yield func(store.Imported, error) bool) {
 		for _, j := range jobs {
-			if !yield(j, nil) {
+			if !yield(store.Imported{Job: j}, nil) {
 				return
 			}
 		}
