@@ -30,7 +30,7 @@ func lockHome(path string) (*homeLock, error) {
 		if pid := strings.TrimSpace(string(holder)); readErr == nil && pid != "" {
 			who = "process " + pid
 		}
-		return nil, errors.Join(&job.Error{Code: job.Conflict, Message: fmt.Sprintf("%s holds the registry already (lock %s)", who, path),
+		return nil, errors.Join(&job.Error{Code: job.Conflict, Message: fmt.Sprintf("a daemon or a registry command is at work here already: %s holds the registry already (lock %s)", who, path),
 			Hint: "use the daemon that runs, stop it with `queuemgr daemon stop`, or give another --home"}, f.Close())
 	}
 	if err != nil {

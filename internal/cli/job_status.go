@@ -70,7 +70,8 @@ func runJobStatus(ctx context.Context, a *app, o statusOptions) error {
 	out := bufio.NewWriter(a.Stdout)
 	for i, j := range list {
 		var attempts []job.Attempt
-		if j.Attempt > 1 {
+		// The first attempt is an earlier one as soon as the job waits for its second.
+		if j.Attempt > 1 || j.Attempt == 1 && j.State.Waiting() {
 			if attempts, err = svc.Attempts(ctx, j.ID); err != nil {
 				return err
 			}

@@ -47,7 +47,7 @@ func (d *disk) checkFloor() error {
 	if err != nil || free >= d.minFree {
 		return err
 	}
-	return d.exhausted(free, fmt.Sprintf("at least %d must stay free", d.minFree), nil)
+	return d.exhausted("too little space is left", free, mebibytes(d.minFree)+" must stay free (setting min_free_space)", nil)
 }
 
 // full is the error for a write that found no room.
@@ -56,13 +56,16 @@ func (d *disk) full(cause error) error {
 	if err != nil {
 		return errors.Join(cause, err)
 	}
-	return d.exhausted(free, "too few to write, or a quota is used up", cause)
+	return d.exhausted("the disk is full", free, "too little to write, or a quota is used up", cause)
 }
 
-func (d *disk) exhausted(free int64, why string, cause error) error {
-	return &job.Error{Code: job.Exhausted, Message: fmt.Sprintf("the disk is full: %d bytes free in %s, %s", free, d.dir, why),
+func (d *disk) exhausted(what string, free int64, why string, cause error) error {
+	return &job.Error{Code: job.Exhausted, Message: fmt.Sprintf("%s: %s free in %s, %s", what, mebibytes(free), d.dir, why),
 		Hint: "free some space there; it is noticed at once", Err: cause}
 }
+
+// mebibytes returns a size for people.
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // refusesWrites tries whether there is room for a small file. Free space alone does not tell: a
 // quota may be used up.
@@ -99,7 +102,7 @@ func (d *disk) checkReserve() error {
 		return nil
 	}
 	if free, err := d.free(); err == nil && free <= d.ballast {
-		return d.exhausted(free, fmt.Sprintf("%d are kept for recording what running jobs do", d.ballast), nil)
+		return d.exhausted("the disk is full", free, mebibytes(d.ballast)+" are kept for recording what running jobs do", nil)
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func diskChild(dir string) error {
 	if err := fillDisk(filepath.Join(dir, "filler"), minFree/2); err != nil {
 		return err
 	}
-	if _, err := s.AddJobs(ctx, benchAdd(1)); job.CodeOf(err) != job.Exhausted || !strings.Contains(err.Error(), "bytes free in "+dir) {
+	if _, err := s.AddJobs(ctx, benchAdd(1)); job.CodeOf(err) != job.Exhausted || !strings.Contains(err.Error(), "MiB free in "+dir) {
 		return fmt.Errorf("below the floor: %w", err)
 	}
 	// Fill it to the last byte. What isn't vital is refused, exits are recorded from the reserve.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	modernc "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -56,9 +57,12 @@ func (s *Store) explain(err error) error {
 	return err
 }
 
+// journalOf is where registry.jsonl is when the setting registry_path does not say otherwise.
+func journalOf(path string) string { return filepath.Join(filepath.Dir(path), "registry.jsonl") }
+
 // damaged is the error for a registry that must not be used. Nothing is repaired or replaced
 // without being asked: the file is the evidence, and perhaps most of it can still be read.
 func damaged(path string, err error) error {
 	return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is damaged: %v; nothing was changed", path, err),
-		Hint: "move it away, with its -wal file, and rebuild it: queuemgr registry import <registry.jsonl>", Err: err}
+		Hint: "move it away, with its -wal file, and rebuild it: queuemgr registry import " + journalOf(path), Err: err}
 }

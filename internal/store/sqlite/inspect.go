@@ -53,7 +53,7 @@ func checkNoRest(path string) error {
 		return nil
 	}
 	return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is missing, but its log %s-wal is there; nothing was changed", path, path),
-		Hint: "put registry.db back beside it, or move the log away and rebuild: queuemgr registry import <registry.jsonl>"}
+		Hint: "put registry.db back beside it, or move the log away and rebuild: queuemgr registry import " + journalOf(path)}
 }
 
 func hasContent(path string) bool {
