@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,7 +18,12 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) {
+	if socket := os.Getenv(swallowSocket); socket != "" {
+		swallow(socket)
+	}
+	enginetest.Main(m)
+}
 
 // daemon is an engine behind a socket that can be taken away and come back.
 type daemon struct {

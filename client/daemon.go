@@ -3,14 +3,17 @@ package client
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/queuemgr/queuemgr/job"
 )
 
 // Status implements job.Service.
-func (c *Client) Status(ctx context.Context) (*job.Status, error) {
+func (c *Client) Status(ctx context.Context) (*job.Status, error) { return c.status(ctx, c.o.Patience) }
+
+func (c *Client) status(ctx context.Context, limit time.Duration) (*job.Status, error) {
 	s := new(job.Status)
-	if err := c.call(ctx, http.MethodGet, "/api/status", nil, s); err != nil {
+	if err := c.get(ctx, limit, "/api/status", s); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -37,8 +37,9 @@ func problem(resp *http.Response) error {
 	return &job.Error{Code: p.Code, Message: p.Detail, Hint: p.Hint, Field: p.Field, Line: p.Line, JobID: p.JobID}
 }
 
-// broken returns what to say of a request that got no answer, or half of one.
-func (c *Client) broken(ctx context.Context, err error, method string) error {
+// broken returns what to say of a request that got no answer, or half of one. reached says that a
+// daemon was there for it: then a failed dial is that of a second try.
+func (c *Client) broken(ctx context.Context, err error, method string, reached bool) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // not context.Cause: callers compare with the well-known ones
 	}
@@ -50,7 +51,8 @@ func (c *Client) broken(ctx context.Context, err error, method string) error {
 		where = c.base
 	}
 	op := (*net.OpError)(nil)
-	if errors.As(err, &op) && op.Op == "dial" {
+	if !reached && errors.As(err, &op) && op.Op == "dial" {
+		err = noAnswer{err}
 		switch {
 		case errors.Is(err, fs.ErrPermission):
 			return &job.Error{Code: job.Forbidden, Message: "you may not use the daemon at " + where, Hint: "ask its owner, or use a home of your own (--home)", Err: err}

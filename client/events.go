@@ -23,8 +23,8 @@ func (c *Client) Events(ctx context.Context, o job.EventOptions) iter.Seq2[job.C
 	var err error
 	if o.After == nil {
 		var now *job.Status
-		if now, err = c.Status(ctx); err == nil {
-			s.last = now.Seq
+		if now, err = c.status(ctx, Forever); err == nil {
+			s.last, s.known = now.Seq, true
 		}
 	} else {
 		s.last = *o.After
@@ -45,7 +45,7 @@ type subscription struct {
 	c     *Client
 	o     job.EventOptions
 	last  uint64 // position: all changes up to here were seen, or are of no interest
-	known bool   // a daemon has answered once
+	known bool   // a daemon was there once
 }
 
 var errStopped = errors.New("the reader wants no more")
@@ -58,10 +58,12 @@ func (s *subscription) run(ctx context.Context, yield func(job.Change, error) bo
 		switch {
 		case ctx.Err() != nil || errors.Is(err, errStopped):
 			return
-		case !gone(err) || !s.known:
+		case !gone(err) || !s.known && unreached(err):
 			yield(job.Change{}, err)
 			return
 		}
+		s.known = true
+		s.c.lost(err)
 		if s.last != before {
 			pause.reset()
 		}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -52,7 +53,7 @@ func (c *Client) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
 		IDs []int64 `json:"ids"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&added); err != nil {
-		return nil, c.broken(ctx, err, http.MethodPost)
+		return nil, c.broken(ctx, err, http.MethodPost, true)
 	}
 	return added.IDs, nil
 }
@@ -107,7 +108,7 @@ func writeBatch(w io.Writer, b *job.Batch) error {
 
 // Job implements job.Service.
 func (c *Client) Job(ctx context.Context, id int64) (*job.Job, error) {
-	return c.job(ctx, jobPath(id, ""))
+	return c.job(ctx, c.o.Patience, jobPath(id, ""))
 }
 
 // JobByKey implements job.Service.
@@ -115,12 +116,12 @@ func (c *Client) JobByKey(ctx context.Context, key string) (*job.Job, error) {
 	if err := job.CheckKey(key); err != nil {
 		return nil, &job.Error{Code: job.NotFound, Field: "key", Message: "no job has the key " + strconv.Quote(key), Hint: "no job can have it", Err: err}
 	}
-	return c.job(ctx, "/api/jobs/"+url.PathEscape(key))
+	return c.job(ctx, c.o.Patience, "/api/jobs/"+url.PathEscape(key))
 }
 
-func (c *Client) job(ctx context.Context, path string) (*job.Job, error) {
+func (c *Client) job(ctx context.Context, limit time.Duration, path string) (*job.Job, error) {
 	j := new(job.Job)
-	if err := c.call(ctx, http.MethodGet, path, nil, j); err != nil {
+	if err := c.get(ctx, limit, path, j); err != nil {
 		return nil, err
 	}
 	return j, nil
@@ -131,7 +132,7 @@ func (c *Client) Attempts(ctx context.Context, id int64) ([]job.Attempt, error) 
 	var list struct {
 		Attempts []job.Attempt `json:"attempts"`
 	}
-	if err := c.call(ctx, http.MethodGet, jobPath(id, "/attempts"), nil, &list); err != nil {
+	if err := c.get(ctx, c.o.Patience, jobPath(id, "/attempts"), &list); err != nil {
 		return nil, err
 	}
 	return list.Attempts, nil
@@ -140,7 +141,7 @@ func (c *Client) Attempts(ctx context.Context, id int64) ([]job.Attempt, error) 
 // ListJobs implements job.Service.
 func (c *Client) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
 	var page job.Page
-	err := c.call(ctx, http.MethodGet, withQuery("/api/jobs", filterQuery(&f)), nil, &page)
+	err := c.get(ctx, c.o.Patience, withQuery("/api/jobs", filterQuery(&f)), &page)
 	return page, err
 }
 

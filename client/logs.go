@@ -18,7 +18,11 @@ import (
 func (c *Client) Logs(ctx context.Context, id int64, o job.LogOptions) (io.ReadCloser, error) {
 	ctx, stop := context.WithCancel(ctx)
 	l := &logReader{c: c, ctx: ctx, stop: stop, id: id, o: o}
-	if err := l.open(); err != nil {
+	patience := c.o.Patience
+	if o.Follow {
+		patience = Forever
+	}
+	if err := c.again(ctx, patience, l.open); err != nil {
 		stop()
 		return nil, err
 	}
@@ -84,6 +88,7 @@ func (l *logReader) Read(p []byte) (int, error) {
 				if !gone(err) {
 					return 0, err
 				}
+				l.c.lost(err)
 				if err := l.pause.wait(l.ctx); err != nil {
 					return 0, err
 				}
@@ -106,6 +111,7 @@ func (l *logReader) Read(p []byte) (int, error) {
 		}
 		_ = l.body.Close() // it is broken
 		l.body = nil
+		l.c.lost(err)
 		if err := l.pause.wait(l.ctx); err != nil {
 			return 0, err
 		}

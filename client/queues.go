@@ -13,7 +13,7 @@ func (c *Client) Queues(ctx context.Context) ([]job.Queue, error) {
 	var list struct {
 		Queues []job.Queue `json:"queues"`
 	}
-	if err := c.call(ctx, http.MethodGet, "/api/queues", nil, &list); err != nil {
+	if err := c.get(ctx, c.o.Patience, "/api/queues", &list); err != nil {
 		return nil, err
 	}
 	return list.Queues, nil
@@ -21,7 +21,14 @@ func (c *Client) Queues(ctx context.Context) ([]job.Queue, error) {
 
 // Queue implements job.Service.
 func (c *Client) Queue(ctx context.Context, name string) (*job.Queue, error) {
-	return c.queue(ctx, http.MethodGet, name, nil)
+	if err := possible(name); err != nil {
+		return nil, err
+	}
+	q := new(job.Queue)
+	if err := c.get(ctx, c.o.Patience, "/api/queues/"+name, q); err != nil {
+		return nil, err
+	}
+	return q, nil
 }
 
 // AddQueue implements job.Service.
@@ -38,7 +45,14 @@ func (c *Client) AddQueue(ctx context.Context, name string, u job.QueueUpdate) (
 
 // SetQueue implements job.Service.
 func (c *Client) SetQueue(ctx context.Context, name string, u job.QueueUpdate) (*job.Queue, error) {
-	return c.queue(ctx, http.MethodPatch, name, u)
+	if err := possible(name); err != nil {
+		return nil, err
+	}
+	q := new(job.Queue)
+	if err := c.call(ctx, http.MethodPatch, "/api/queues/"+name, u, q); err != nil {
+		return nil, err
+	}
+	return q, nil
 }
 
 // DeleteQueue implements job.Service.
@@ -47,17 +61,6 @@ func (c *Client) DeleteQueue(ctx context.Context, name string) error {
 		return err
 	}
 	return c.call(ctx, http.MethodDelete, "/api/queues/"+name, nil, nil)
-}
-
-func (c *Client) queue(ctx context.Context, method, name string, in any) (*job.Queue, error) {
-	if err := possible(name); err != nil {
-		return nil, err
-	}
-	q := new(job.Queue)
-	if err := c.call(ctx, method, "/api/queues/"+name, in, q); err != nil {
-		return nil, err
-	}
-	return q, nil
 }
 
 // possible refuses names that no queue can have: in a path they could mean something else.

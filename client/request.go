@@ -7,10 +7,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"time"
 
 	"github.com/queuemgr/queuemgr/job"
 )
+
+// get asks and decodes the answer into out. A daemon that goes away meanwhile
+// is waited for, up to limit.
+func (c *Client) get(ctx context.Context, limit time.Duration, path string, out any) error {
+	return c.again(ctx, limit, func() error { return c.call(ctx, http.MethodGet, path, nil, out) })
+}
 
 // call asks and decodes the answer into out; in and out may be nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
@@ -31,7 +39,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return c.broken(ctx, err, method)
+		return c.broken(ctx, err, method, true)
 	}
 	return nil
 }
@@ -67,15 +75,26 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 	if body != nil {
 		req.Header["Content-Type"] = jsonType
 	}
+	// The transport asks again by itself where a kept connection breaks: its error is then that of
+	// the dial, though the daemon had the request.
+	reached := false
+	if method == http.MethodGet {
+		req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { reached = true }}))
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.broken(ctx, err, method)
+		return nil, c.broken(ctx, err, method, reached)
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		c.answered()
 		return resp, nil
 	}
 	defer drain(resp.Body)
-	return nil, problem(resp)
+	err = problem(resp)
+	if !gone(err) { // a daemon that is ending says so
+		c.answered()
+	}
+	return nil, err
 }
 
 var jsonType = []string{"application/json"}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/queuemgr/queuemgr/client"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -50,6 +51,9 @@ JOB is a number, last or a key.
 func runJobLogs(ctx context.Context, a *app, o logsOptions) error {
 	if o.stream != "" && o.stream != "stdout" && o.stream != "stderr" {
 		return usage(fmt.Sprintf("--stream: there is no stream %q", o.stream), "give stdout or stderr")
+	}
+	if o.follow {
+		a.patience = client.Forever
 	}
 	if err := a.needJob(ctx, &o.sel, "logs"); err != nil {
 		return err

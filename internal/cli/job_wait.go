@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/queuemgr/queuemgr/client"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -43,6 +44,7 @@ func runJobWait(ctx context.Context, a *app, o waitOptions) error {
 	if err != nil {
 		return err
 	}
+	a.patience = client.Forever
 	if err := a.needJob(ctx, &o.sel, "wait", job.Queued, job.Starting, job.Running, job.Stopping, job.Held); err != nil {
 		return err
 	}

@@ -40,9 +40,12 @@ type app struct {
 	home    string // flag --home
 	service job.Service
 	now     func() time.Time
+	// patience is how long a daemon is waited for that goes away while it is asked something: a
+	// restart's time, unless the command waits anyway. With 0 it is not, and nothing is said of it.
+	patience time.Duration
 }
 
-func newApp(env Env) *app { return &app{Env: env, now: time.Now} }
+func newApp(env Env) *app { return &app{Env: env, now: time.Now, patience: 5 * time.Second} }
 
 func (a *app) run(ctx context.Context, args []string) int {
 	root := newRootCommand(a)
@@ -76,8 +79,21 @@ func (a *app) connect(use config.Use) (job.Service, error) {
 	if err := checkSocket(paths.Socket()); err != nil {
 		return nil, err
 	}
-	a.service = client.New(client.Options{Socket: paths.Socket()})
+	o := client.Options{Socket: paths.Socket()}
+	if use == config.ForClient && a.patience > 0 { // who starts and ends daemons wants to know at once
+		o.Patience, o.Away = a.patience, a.tellAway
+	}
+	a.service = client.New(o)
 	return a.service, nil
+}
+
+// tellAway says on standard error that the daemon is away, and that it is back: reason nil.
+func (a *app) tellAway(reason error) {
+	if reason == nil {
+		a.warn("the daemon is back")
+		return
+	}
+	a.warn("the daemon is away, waiting for it; jobs go on running. Start it: queuemgr service start")
 }
 
 // env returns the value of an environment variable, "" for none.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/queuemgr/queuemgr/client"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -43,6 +44,7 @@ it prints one line for each change.
 func runMonitor(ctx context.Context, a *app) error {
 	screen := terminal(a.Stdout)
 	if screen == nil {
+		a.patience = client.Forever
 		return asMonitor(ctx, a.printChanges(ctx))
 	}
 	return a.monitorScreen(ctx, screen)
@@ -106,6 +108,7 @@ func changeLine(c job.Change) (string, error) {
 
 // monitorScreen draws on a terminal until q, Ctrl-C or the end of ctx.
 func (a *app) monitorScreen(ctx context.Context, screen *os.File) (err error) {
+	a.patience = 0 // the picture says that the daemon is away: nothing holds it up or is written into it
 	svc, err := a.svc()
 	if err != nil {
 		return err
