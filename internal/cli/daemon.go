@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -237,9 +238,21 @@ func (a *app) formerFlags(ctx context.Context, o *daemonOptions) error {
 		return nil //nolint:nilerr // it has just ended, or is another user's: defaults it is
 	}
 	var had daemonOptions
-	if had.parse(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")) {
-		*o = had
+	if !had.parse(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")) {
+		return nil
 	}
+	for _, file := range []*string{&had.config, &had.pidfile} {
+		if *file == "" || filepath.IsAbs(*file) {
+			continue
+		}
+		// One in the foreground is where it was started, and means its files from there.
+		dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", status.PID))
+		if err != nil {
+			return nil //nolint:nilerr // as above
+		}
+		*file = filepath.Join(dir, *file)
+	}
+	*o = had
 	return nil
 }
 

@@ -17,8 +17,12 @@ func newJobCommand(a *app) *cobra.Command {
 }
 
 // jobTable shows jobs, one a row.
-func (a *app) jobTable(list []*job.Job) *table {
-	t := &table{columns: []column{{title: "ID", right: true}, {title: "STATE"}, {title: "WHY"}, {title: "QUEUE", spare: 2}, {title: "PRI", right: true, spare: 4},
+func (a *app) jobTable(list []*job.Job) *table { return a.jobTablePart(list, false) }
+
+// jobTablePart shows jobs; of a part of a longer list no column is left out for what they have in
+// common.
+func (a *app) jobTablePart(list []*job.Job, part bool) *table {
+	t := &table{first: part, columns: []column{{title: "ID", right: true}, {title: "STATE"}, {title: "WHY"}, {title: "QUEUE", spare: 2}, {title: "PRI", right: true, spare: 4},
 		{title: "KEY", spare: 3}, {title: "NAME", spare: 1}, {title: "TAGS", spare: 6}, {title: "OWNER", spare: 5}, {title: "DONE", right: true},
 		{title: "TIME", right: true, spare: 1}, {title: "ADDED", right: true, spare: 7}, {title: "COMMAND", cut: true}}}
 	if a.colours(a.Stdout) {
@@ -43,10 +47,10 @@ func (a *app) jobTable(list []*job.Job) *table {
 		if j.Priority != 0 {
 			priority = fmt.Sprint(j.Priority)
 		}
-		if len(owners) > 1 {
+		if part || len(owners) > 1 {
 			owner = printable(j.Owner)
 		}
-		if len(queues) > 1 || !queues[job.DefaultQueue] {
+		if part || len(queues) > 1 || !queues[job.DefaultQueue] {
 			queue = j.Queue
 		}
 		t.add(fmt.Sprint(j.ID), string(j.State), bound(outcome(j), 40), queue, priority, bound(printable(j.Key), 24), bound(printable(j.Name), 32),

@@ -82,7 +82,8 @@ func runJobList(ctx context.Context, a *app, o listOptions) error {
 		if filter.Explicit() {
 			found = append(found, page.Jobs...)
 		}
-		if err := p.page(page.Jobs); err != nil {
+		more := page.NextCursor != "" && !filter.Last && (left < 0 || left > len(page.Jobs))
+		if err := p.page(page.Jobs, more); err != nil {
 			return err
 		}
 		if left > 0 {
@@ -148,19 +149,23 @@ type jobPrinter struct {
 	o     listOptions
 	width int
 	count int
+	cells []int // the table's columns, once a part of it is written
 }
 
 func (a *app) newJobPrinter(w io.Writer, o listOptions) *jobPrinter {
 	return &jobPrinter{a: a, w: w, o: o, width: a.width()}
 }
 
-func (p *jobPrinter) page(list []*job.Job) error {
+// page writes one page; more says that others follow.
+func (p *jobPrinter) page(list []*job.Job, more bool) error {
 	if !p.o.json && !p.o.jsonl {
 		if len(list) == 0 {
 			return nil
 		}
 		p.count += len(list)
-		return p.a.jobTable(list).write(p.w, p.width)
+		var err error
+		p.cells, err = p.a.jobTablePart(list, more || p.cells != nil).writePart(p.w, p.width, p.cells)
+		return err
 	}
 	for _, j := range list {
 		body, err := json.Marshal(j)

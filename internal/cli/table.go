@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -18,6 +19,7 @@ type column struct {
 type table struct {
 	columns []column
 	rows    [][]string
+	first   bool // of several parts: a column that is empty in it may not be in the others
 	// paint colours a cell's text, padding not included; nil for none.
 	paint func(column int, cell string) string
 }
@@ -27,6 +29,55 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 // write writes the table without columns that are empty in every row. With width > 0 the column
 // that may be cut is shortened so that lines fit.
 func (t *table) write(w io.Writer, width int) error {
+	_, err := t.writePart(w, width, nil)
+	return err
+}
+
+// writePart writes a part of a table that is too long for the memory, and returns how wide its
+// columns are. The first part, with before nil, has the heading; the others take the widths of the
+// one before, and a column grows where its cells need it.
+func (t *table) writePart(w io.Writer, width int, before []int) ([]int, error) {
+	var b strings.Builder
+	widths := slices.Clone(before)
+	if before != nil {
+		t.grow(widths, width)
+	} else {
+		widths = t.fit(width)
+		titles := make([]string, len(t.columns))
+		for i, c := range t.columns {
+			titles[i] = c.title
+		}
+		t.line(&b, widths, titles, nil)
+	}
+	for _, row := range t.rows {
+		t.line(&b, widths, row, t.paint)
+	}
+	_, err := io.WriteString(w, b.String())
+	return widths, err
+}
+
+// grow makes room for wider cells; with width > 0 the column that may be cut gives it.
+func (t *table) grow(widths []int, width int) {
+	cut, more := -1, 0
+	for i, c := range t.columns {
+		if c.cut && width > 0 {
+			cut = i
+			continue
+		}
+		for _, row := range t.rows {
+			if n := displayWidth(row[i]); widths[i] > 0 && n > widths[i] {
+				more += n - widths[i]
+				widths[i] = n
+			}
+		}
+	}
+	if cut >= 0 && widths[cut] > leastCut {
+		widths[cut] = max(widths[cut]-more, leastCut)
+	}
+}
+
+// fit returns how wide the columns are, 0 for those that are left out.
+func (t *table) fit(width int) []int {
 	widths := make([]int, len(t.columns))
 	for _, row := range t.rows {
 		for i, cell := range row {
@@ -35,7 +86,7 @@ func (t *table) write(w io.Writer, width int) error {
 	}
 	total, cut := -2, -1
 	for i, c := range t.columns {
-		if widths[i] == 0 {
+		if widths[i] == 0 && !t.first {
 			continue
 		}
 		widths[i] = max(widths[i], displayWidth(c.title))
@@ -52,17 +103,7 @@ func (t *table) write(w io.Writer, width int) error {
 		}
 		widths[cut] = min(widths[cut], leastCut+max(width-total, 0))
 	}
-	var b strings.Builder
-	titles := make([]string, len(t.columns))
-	for i, c := range t.columns {
-		titles[i] = c.title
-	}
-	t.line(&b, widths, titles, nil)
-	for _, row := range t.rows {
-		t.line(&b, widths, row, t.paint)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return widths
 }
 
 // leastCut is how far a column is shortened before others are left out.
