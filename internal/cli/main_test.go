@@ -3,15 +3,34 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testscript.Main(leakChecked{m}, map[string]func(){"terminal": runOnTerminal})
+}
+
+// leakChecked is the tests followed by a look for goroutines that they left behind.
+type leakChecked struct{ m *testing.M }
+
+func (c leakChecked) Run() int {
+	code := c.m.Run()
+	if code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "goleak:", err)
+		return 1
+	}
+	return 0
+}
 
 // result is what a command line did.
 type result struct {
