@@ -38,6 +38,7 @@ check-format: ## fail when a Go file is not gofmt-clean
 vet: ## go vet, of the crash point build too
 	$(GO) vet ./...
 	$(GO) vet -tags crashpoint ./internal/crashpoint/...
+	$(GO) vet -tags systemd ./test/systemd/...
 
 .PHONY: check-generated
 check-generated: ## fail when a generated file is stale
@@ -54,6 +55,10 @@ e2e: ## end-to-end tests of the built binaries, short forms
 .PHONY: chaos
 chaos: ## the end-to-end tests at full length: 20 rounds of SIGKILLs, real times; about 15 minutes
 	QUEUEMGR_CHAOS=1 $(TESTRUN) -count=1 -timeout 60m ./test/...
+
+.PHONY: test-systemd
+test-systemd: ## what only a booted systemd can prove, in guests; needs root and what test/systemd/README.md names
+	$(TESTRUN) -race -tags systemd -count=1 -timeout 30m ./test/systemd/...
 
 .PHONY: lint
 lint: ## golangci-lint with the import law; its first run builds the linter, which takes minutes

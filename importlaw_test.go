@@ -44,12 +44,15 @@ var importLaw = map[string]rule{
 
 	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2"},
 	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
-	"internal/cli":         {own: "job client internal/config internal/runner/launch", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
+	"internal/install":     {own: "job packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},
+	"internal/cli":         {own: "job client internal/config internal/install internal/runner/launch", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
 	"internal/systemd":     {libs: "github.com/coreos/go-systemd/v22"},
 	"internal/servicetest": {own: "job", libs: "github.com/google/go-cmp"},
 
 	"cmd/queuemgr":        {own: "."},
 	"cmd/queuemgr-runner": {own: "internal/runner"},
+
+	"packaging": {},
 
 	// Tools around the product: they use it as its users do.
 	"bench":            {own: "job internal/runner/wire test/harness", libs: "golang.org/x/sys"},
@@ -57,6 +60,11 @@ var importLaw = map[string]rule{
 	"demo":             {own: "job test/harness"},
 	"test/harness":     {libs: "golang.org/x/sys"},
 	"scripts/testrun":  {},
+
+	"test/systemd/wire":   {},
+	"test/systemd/agent":  {own: "test/systemd/wire", libs: "golang.org/x/sys"},
+	"test/systemd/keeper": {libs: "golang.org/x/sys"},
+	"test/systemd/guest":  {own: "test/harness test/systemd/wire", libs: "golang.org/x/sys"},
 }
 
 func TestImportLaw(t *testing.T) {
