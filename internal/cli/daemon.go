@@ -87,11 +87,7 @@ func runDaemonStart(ctx context.Context, a *app, o daemonOptions) error {
 	case err != nil:
 		return err
 	case o.detach:
-		// One that is ending is waited for; one that runs is refused by its lock.
-		if _, err := a.answering(ctx); err != nil {
-			return err
-		}
-		pid, err := a.startDetached(ctx, c, o)
+		pid, _, err := a.startInBackground(ctx, c, o, false)
 		if err != nil {
 			return err
 		}
@@ -108,6 +104,18 @@ func runDaemonStart(ctx context.Context, a *app, o daemonOptions) error {
 	defer signal.Stop(broken)
 	err = a.Backend.RunDaemon(ctx, c, io.MultiWriter(log, a.Stderr), func() {})
 	return errors.Join(err, log.Close())
+}
+
+// startInBackground starts a daemon in the background, once one that is ending has ended, and
+// returns its process number. Where one runs already it is left alone and its status returned, if
+// so wanted; else its lock refuses another.
+func (a *app) startInBackground(ctx context.Context, c *config.Config, o daemonOptions, leave bool) (int, *job.Status, error) {
+	status, err := a.answering(ctx)
+	if err != nil || status != nil && leave {
+		return 0, status, err
+	}
+	pid, err := a.startDetached(ctx, c, o)
+	return pid, nil, err
 }
 
 // runDetached is the daemon in the background: standard error is its log, and ready the end of a
@@ -146,21 +154,26 @@ func openDaemonLog(c *config.Config) (*os.File, error) {
 
 func newDaemonStopCommand(a *app) *cobra.Command {
 	var keep bool
-	cmd := &cobra.Command{
-		Use:   "stop",
-		Short: "end the daemon and its jobs",
-		Long: `Ends the daemon and waits for its end. Live jobs are stopped first, within the setting shutdown_timeout; with --keep-jobs they
+	cmd := newStopCommand(a, &keep)
+	cmd.Short = "end the daemon and its jobs"
+	cmd.Long = `Ends the daemon and waits for its end. Live jobs are stopped first, within the setting shutdown_timeout; with --keep-jobs they
 go on running and the next daemon accounts for them. That no daemon runs is no error.
 
-` + exitCodesHelp,
-		Example: "  queuemgr daemon stop\n  queuemgr daemon stop --keep-jobs",
-		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemonStop(cmd.Context(), a, keep)
-		},
-	}
+` + exitCodesHelp
+	cmd.Example = "  queuemgr daemon stop\n  queuemgr daemon stop --keep-jobs"
 	cmd.Flags().BoolVar(&keep, "keep-jobs", false, "leave jobs running")
 	return cmd
+}
+
+// newStopCommand makes the verb stop of daemon and service; its words are theirs.
+func newStopCommand(a *app, keep *bool) *cobra.Command {
+	return &cobra.Command{
+		Use:  "stop",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDaemonStop(cmd.Context(), a, *keep)
+		},
+	}
 }
 
 func runDaemonStop(ctx context.Context, a *app, keep bool) error {

@@ -13,7 +13,8 @@ import (
 
 func newServiceCommand(a *app) *cobra.Command {
 	return group("service", "the service: its state, start and stop",
-		newServiceStatusCommand(a), newServiceStartCommand(a), newServiceStopCommand(a), newServiceRestartCommand(a))
+		newServiceStatusCommand(a), newServiceStartCommand(a), newServiceStopCommand(a), newServiceRestartCommand(a),
+		newServiceInstallCommand(a), newServiceUninstallCommand(a))
 }
 
 func newServiceStatusCommand(a *app) *cobra.Command {
@@ -112,34 +113,25 @@ func runServiceStart(ctx context.Context, a *app, o daemonOptions) error {
 	if err != nil {
 		return err
 	}
-	status, err := a.answering(ctx)
+	pid, running, err := a.startInBackground(ctx, c, o, true)
 	if err != nil {
 		return err
 	}
-	if status != nil {
-		return a.print("the service runs already, pid %d; changed settings take effect with: queuemgr service restart\n", status.PID)
-	}
-	pid, err := a.startDetached(ctx, c, o)
-	if err != nil {
-		return err
+	if running != nil {
+		return a.print("the service runs already, pid %d; changed settings take effect with: queuemgr service restart\n", running.PID)
 	}
 	return a.print("service started, pid %d; home %s\n", pid, c.Paths.Home)
 }
 
 func newServiceStopCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "stop",
-		Short: "stop the service and its jobs",
-		Long: `Stops live jobs within the setting shutdown_timeout, then the daemon, and waits for its end. To leave jobs running:
+	cmd := newStopCommand(a, new(bool))
+	cmd.Short = "stop the service and its jobs"
+	cmd.Long = `Stops live jobs within the setting shutdown_timeout, then the daemon, and waits for its end. To leave jobs running:
 queuemgr daemon stop --keep-jobs. That it does not run is no error.
 
-` + exitCodesHelp,
-		Example: "  queuemgr service stop",
-		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemonStop(cmd.Context(), a, false)
-		},
-	}
+` + exitCodesHelp
+	cmd.Example = "  queuemgr service stop"
+	return cmd
 }
 
 func newServiceRestartCommand(a *app) *cobra.Command {
