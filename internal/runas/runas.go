@@ -113,6 +113,19 @@ func (c *Checker) Policy() (Policy, error) {
 	return p, nil
 }
 
+// Daemon returns the daemon's account, its own group alone. An error is an *Error.
+func (c *Checker) Daemon(ctx context.Context) (Account, error) {
+	a, err := c.find(ctx, c.o.Daemon)
+	if err != nil {
+		return Account{}, err
+	}
+	if a == nil {
+		return Account{}, errorf(Unknown, "there is no account %s for the daemon on this machine: install the service, "+
+			"which creates it, or name another", c.o.Daemon)
+	}
+	return a.withGroups(nil), nil
+}
+
 // Choose returns the account of a job that by added: a uid of this machine, nil for a token or the web.
 // name is the account asked for; "" leaves it to the rules. An error is an *Error.
 func (c *Checker) Choose(ctx context.Context, name string, by *uint32) (Choice, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
@@ -38,6 +39,10 @@ func (c *Core) HandleHello(p Peer, h *wire.Hello) {
 		head.Epoch = e
 		c.append(record{Epoch: &e})
 	}
+	if h.ShutdownTimeoutMS != nil {
+		limit := time.Duration(*h.ShutdownTimeoutMS) * time.Millisecond
+		c.opts.Shutdown = &limit
+	}
 	c.compare(h)
 	c.welcome(h)
 }
@@ -63,7 +68,7 @@ func (c *Core) welcome(h *wire.Hello) {
 	w := &wire.Welcome{
 		Proto: min(h.Proto, wire.Proto), Version: c.opts.Version, PID: os.Getpid(),
 		Journal: head.Journal, BootID: head.BootID, Acked: head.Acked, LastSeq: head.LastSeq,
-		Stopping: c.stopping,
+		Stopping: c.stopping, Drops: c.opts.Drops,
 	}
 	for _, r := range c.orderedRuns() {
 		info := wire.Run{RunID: r.id(), JobID: r.Intent.JobID, Fence: r.Intent.Fence, State: r.state(),

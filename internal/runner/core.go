@@ -53,8 +53,12 @@ type Core struct {
 type CoreOptions struct {
 	Version string
 	Linger  time.Duration // 0 = for ever
-	Log     *slog.Logger
-	Step    func(point string) // called at each crash point
+	Drops   bool          // every run gets the account that its start names
+	// Shutdown caps the grace of each run when the runner is told to end, unless the daemon says
+	// otherwise; nil = no cap.
+	Shutdown *time.Duration
+	Log      *slog.Logger
+	Step     func(point string) // called at each crash point
 }
 
 // Peer is the connection to the daemon. Neither method waits.
@@ -103,6 +107,9 @@ func (c *Core) Alive() int { return c.alive }
 
 // Busy says whether so many forks are under way that a little delay costs nobody anything.
 func (c *Core) Busy() bool { return len(c.flying) > busyForks }
+
+// Hasty says whether Flush must come before the next input.
+func (c *Core) Hasty() bool { return c.staged.hasty }
 
 // Rest lets go of the room that a burst of runs took; to be called when it is quiet.
 func (c *Core) Rest() {
@@ -164,9 +171,29 @@ func (c *Core) HandleShutdown() {
 	c.staged.out = append(c.staged.out, &wire.Message{Bye: &wire.Bye{Running: c.alive, Stopping: true}})
 	for _, r := range c.orderedRuns() {
 		if r.Exited == nil {
-			c.stopRun(r, stopRequest{cause: wire.CauseStop, why: whyShutdown, shutdown: true})
+			grace := c.cappedGrace(r)
+			c.stopRun(r, stopRequest{cause: wire.CauseStop, why: whyShutdown, grace: &grace, shutdown: true})
 		}
 	}
+}
+
+// cappedGrace is what a shutdown leaves r.
+func (c *Core) cappedGrace(r *run) time.Duration {
+	if c.opts.Shutdown == nil {
+		return r.grace()
+	}
+	return min(r.grace(), max(*c.opts.Shutdown, 0))
+}
+
+// ShutdownWithin is how long a shutdown that begins now leaves the runs at most, before KILL.
+func (c *Core) ShutdownWithin() time.Duration {
+	var longest time.Duration
+	for _, r := range c.orderedRuns() {
+		if r.Exited == nil {
+			longest = max(longest, c.cappedGrace(r))
+		}
+	}
+	return longest
 }
 
 // settle decides after each Flush whether to linger or to end. An end that is not on record is only

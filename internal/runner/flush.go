@@ -14,6 +14,7 @@ type staged struct {
 	records []byte // already encoded; may hold what an earlier Flush could not write
 	acked   bool
 	sync    bool
+	hasty   bool // a record is to be written before the next input is taken
 
 	reap    []*Process
 	release []*Process

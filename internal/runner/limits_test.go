@@ -12,7 +12,7 @@ import (
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
 
-// TestImports keeps the runner small: the standard library, x/sys, and two packages of its own.
+// TestImports keeps the runner small: the standard library, x/sys, and three packages of its own.
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}",
 		"../../cmd/queuemgr-runner").Output()
@@ -24,7 +24,7 @@ func TestImports(t *testing.T) {
 	slices.Sort(got)
 	want := []string{
 		module + "cmd/queuemgr-runner", module + "internal/crashpoint", module + "internal/runner",
-		module + "internal/runner/wire", "golang.org/x/sys/unix",
+		module + "internal/runner/wire", module + "internal/runas", "golang.org/x/sys/unix",
 	}
 	slices.Sort(want)
 	if !slices.Equal(got, want) {

@@ -29,19 +29,19 @@ type linux struct {
 	work   sync.WaitGroup
 }
 
-func newLinux(log *slog.Logger, post func(func(*Core))) (*linux, error) {
+func newLinux(cfg *Config, post func(func(*Core))) (*linux, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return nil, fmt.Errorf("read the boot id: %w", err)
 	}
-	l := &linux{log: log, bootID: strings.TrimSpace(string(boot)), post: post}
+	l := &linux{log: cfg.Log, bootID: strings.TrimSpace(string(boot)), post: post}
 	if err := l.proc.init(); err != nil {
 		return nil, err
 	}
 	if l.ready, err = newPoller(post); err != nil {
 		return nil, err
 	}
-	if l.spawns, err = newSpawnPool(l); err != nil {
+	if l.spawns, err = newSpawnPool(l, cfg.Drop, cfg.notify); err != nil {
 		return nil, errors.Join(err, l.ready.close())
 	}
 	return l, nil

@@ -12,7 +12,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,37 +29,34 @@ const (
 // Main is the runner as a program. Whoever starts it gives it a session of its own. It returns the
 // exit code. SIGTERM and SIGINT stop every job gracefully, and it ends when they have ended.
 func Main(args []string) int {
-	flags := flag.NewFlagSet("queuemgr-runner", flag.ContinueOnError)
-	cfg := Config{Version: version()}
-	flags.StringVar(&cfg.Socket, "socket", "", "unix socket for the daemon")
-	flags.StringVar(&cfg.Journal, "journal", "", "journal file")
-	flags.StringVar(&cfg.Lock, "lock", "", "lock file")
-	flags.DurationVar(&cfg.Linger, "linger", 10*time.Second,
-		"end after so long without a daemon and without a job; 0 = never")
-	showVersion := flags.Bool("version", false, "print the version and end")
-	switch err := flags.Parse(args); {
+	o, err := parseOptions(args)
+	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return ExitOK
 	case err != nil:
 		return ExitFailed
-	}
-	if *showVersion {
-		fmt.Println("queuemgr-runner", cfg.Version)
+	case o.version:
+		fmt.Println("queuemgr-runner", version())
 		return ExitOK
 	}
-	if cfg.Socket == "" || cfg.Journal == "" || cfg.Lock == "" || flags.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "queuemgr-runner: --socket, --journal and --lock are needed, and nothing else")
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if o.emptyCgroup {
+		return emptyCgroup(log)
+	}
+	o.cfg.Version, o.cfg.Log = version(), log
+	if o.cfg.notify, err = takeNotifier(); err != nil {
+		log.Error("the runner failed", "error", err)
 		return ExitFailed
 	}
-	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	return serve(cfg)
+	return serve(o)
 }
 
-func serve(cfg Config) int {
+func serve(o *options) int {
+	cfg := &o.cfg
 	if err := closeInherited(); err != nil {
 		cfg.Log.Warn("descriptors of the starter stay open here", "error", err)
 	}
-	if err := leaveDirectory(&cfg); err != nil {
+	if err := leaveDirectory(cfg); err != nil {
 		cfg.Log.Error("the runner failed", "error", err)
 		return ExitFailed
 	}
@@ -74,9 +70,18 @@ func serve(cfg Config) int {
 	// Little is alive here and much is short-lived: collecting less often costs a few MB.
 	debug.SetGCPercent(gcPercent)
 
-	r, err := New(cfg)
+	var err error
+	if o.drop {
+		err = o.dropping(ctx)
+	}
+	var r *Runner
 	if err == nil {
-		announce(cfg.Log)
+		r, err = New(*cfg)
+	}
+	if err == nil {
+		if cfg.notify == "" {
+			announce(cfg.Log)
+		}
 		err = r.Run(ctx)
 	}
 	var held *HeldError

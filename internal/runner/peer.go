@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 
 	"github.com/queuemgr/queuemgr/internal/crashpoint"
@@ -132,18 +131,18 @@ func (p *peer) read(post func(func(*Core))) {
 	}
 }
 
-// mayConnect says whether the other end is root or the runner's own user.
-func mayConnect(nc *net.UnixConn) (uid uint32, ok bool, err error) {
+// peerUID returns the user at the other end.
+func peerUID(nc *net.UnixConn) (uint32, error) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	var cred *unix.Ucred
 	cerr := raw.Control(func(fd uintptr) {
 		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err = errors.Join(cerr, err); err != nil {
-		return 0, false, err
+		return 0, err
 	}
-	return cred.Uid, cred.Uid == 0 || cred.Uid == uint32(os.Getuid()), nil
+	return cred.Uid, nil
 }

@@ -105,7 +105,7 @@ func TestReboot(t *testing.T) {
 	if j.header.Journal != id {
 		t.Error("the identity changed by opening alone")
 	}
-	sys, err := newLinux(discard, func(func(*Core)) {})
+	sys, err := newLinux(&Config{Log: discard}, func(func(*Core)) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,13 @@ type Config struct {
 	Lock    string        // file; its flock is the right to use the other two
 	Linger  time.Duration // without daemon and runs, end after this long; 0 = never
 	Version string
-	Log     *slog.Logger
+	// Shutdown caps the grace of each run when the runner is told to end, unless the daemon says
+	// otherwise; nil = no cap.
+	Shutdown *time.Duration
+	Drop     *Drop // nil: every run gets the runner's own account
+	Log      *slog.Logger
+
+	notify notifier
 }
 
 // Runner is a runner in this process. The process must have no children but the runner's: it reaps
@@ -78,13 +84,18 @@ func New(cfg Config) (*Runner, error) {
 }
 
 func (r *Runner) open() (err error) {
+	if r.cfg.Drop != nil {
+		if err := r.cfg.checkPlaces(); err != nil {
+			return err
+		}
+	}
 	if r.lock, err = takeLock(r.cfg.Lock); err != nil {
 		return err
 	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a subreaper: %w", err)
 	}
-	if r.sys, err = newLinux(r.cfg.Log, r.post); err != nil {
+	if r.sys, err = newLinux(&r.cfg, r.post); err != nil {
 		return err
 	}
 	r.journal, err = OpenJournal(r.cfg.Journal, r.cfg.Version, r.sys.BootID(), r.cfg.Log)
@@ -92,7 +103,8 @@ func (r *Runner) open() (err error) {
 		return err
 	}
 	r.core, err = NewCore(r.sys, r.journal, CoreOptions{
-		Version: r.cfg.Version, Linger: r.cfg.Linger, Log: r.cfg.Log, Step: crashpoint.Here,
+		Version: r.cfg.Version, Linger: r.cfg.Linger, Drops: r.cfg.Drop != nil, Shutdown: r.cfg.Shutdown,
+		Log: r.cfg.Log, Step: crashpoint.Here,
 	})
 	if err != nil {
 		return err
@@ -109,12 +121,15 @@ func (r *Runner) listen() error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("replace the runner's socket: %w", err)
 	}
-	// Until its mode is set somebody else might connect; mayConnect refuses that.
+	// Until its mode is set somebody else might connect; accept refuses that.
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err == nil {
 		l.SetUnlinkOnClose(false) // close does it, before the lock is let go
 		r.listener = l
 		err = os.Chmod(path, 0o600)
+	}
+	if err == nil && r.cfg.Drop != nil {
+		err = os.Chown(path, int(r.cfg.Drop.Daemon), -1)
 	}
 	if err != nil {
 		return fmt.Errorf("listen on the runner's socket %s: %w", path, err)
@@ -139,8 +154,17 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.conns.Go(r.accept)
 	r.cfg.Log.Info("runner ready", "version", r.cfg.Version, "socket", r.cfg.Socket,
 		"journal", r.journal.header.Journal, "alive", r.core.Alive())
+	r.told(r.cfg.notify.tell("READY=1"))
 	r.loop(ctx, children)
+	r.told(r.cfg.notify.tell("STOPPING=1"))
 	return r.close()
+}
+
+// told takes the result of telling systemd something; nothing depends on it here.
+func (r *Runner) told(err error) {
+	if err != nil {
+		r.cfg.Log.Warn("systemd does not hear from the runner", "error", err)
+	}
 }
 
 func (r *Runner) loop(ctx context.Context, children <-chan os.Signal) {
@@ -179,6 +203,7 @@ func (r *Runner) loop(ctx context.Context, children <-chan os.Signal) {
 			r.core.HandleChild()
 		case <-stop:
 			stop = nil
+			r.told(r.cfg.notify.stopping(r.core.ShutdownWithin()))
 			r.core.HandleShutdown()
 		}
 	}
@@ -187,6 +212,9 @@ func (r *Runner) loop(ctx context.Context, children <-chan os.Signal) {
 // drain handles what came meanwhile, so that one write to the journal serves it all.
 func (r *Runner) drain() {
 	for range maxDrain {
+		if r.core.Hasty() {
+			return
+		}
 		select {
 		case f := <-r.inputs:
 			f(r.core)
@@ -212,10 +240,10 @@ func (r *Runner) accept() {
 			}
 			continue
 		}
-		uid, ok, err := mayConnect(nc)
-		if err != nil || !ok {
-			r.cfg.Log.Warn("a connection was refused: only root and the runner's own user may connect",
-				"uid", uid, "error", errors.Join(err, nc.Close()))
+		uid, err := peerUID(nc)
+		if err != nil || uid != 0 && uid != r.cfg.daemonUID() {
+			r.cfg.Log.Warn("a connection was refused: only root and the daemon's user may connect",
+				"uid", uid, "daemon", r.cfg.daemonUID(), "error", errors.Join(err, nc.Close()))
 			continue
 		}
 		r.serve(newPeer(nc, r.cfg.Log))

@@ -91,3 +91,83 @@ func TestQuitIsForgottenWhenThereIsWork(t *testing.T) {
 		t.Error("ended after work that came later")
 	}
 }
+
+// TestShutdownCapsTheGrace goes through who says how long a shutdown may take.
+func TestShutdownCapsTheGrace(t *testing.T) {
+	second := time.Second
+	for _, tt := range []struct {
+		name    string
+		started *time.Duration // what the runner was started with
+		told    *int64         // what the daemon says, ms
+		grace   time.Duration
+		asked   *int64 // grace of a stop before, ms
+		want    time.Duration
+	}{
+		{"no cap", nil, nil, time.Minute, nil, time.Minute},
+		{"started with one", &second, nil, time.Minute, nil, time.Second},
+		{"a shorter grace", &second, nil, time.Second / 2, nil, time.Second / 2},
+		{"told another", &second, millis(3000), time.Minute, nil, 3 * time.Second},
+		{"told none is left", nil, millis(0), time.Minute, nil, 0},
+		{"told nonsense", nil, millis(-5), time.Minute, nil, 0},
+		{"a stop under way is hastened", &second, nil, time.Minute, millis(50_000), time.Second},
+		{"a stop under way is shorter", &second, nil, time.Minute, millis(300), 300 * time.Millisecond},
+	} {
+		c := newCoreTest(t)
+		c.opts.Shutdown = tt.started
+		c.HandleHello(c.peer, &wire.Hello{Proto: 1, Registry: "r", Epoch: 1, ShutdownTimeoutMS: tt.told})
+		c.tell(&wire.Message{Start: []wire.Start{{RunID: "a", GraceMS: tt.grace.Milliseconds()}}})
+		c.spawn(10)
+		alive := Snapshot{{PID: 10, Session: 10, Ticks: 1}}
+		if tt.asked != nil {
+			c.tell(&wire.Message{Stop: []wire.Stop{{RunID: "a", GraceMS: tt.asked}}})
+			c.scan(alive)
+		}
+		if within := c.ShutdownWithin(); tt.asked == nil && within != tt.want {
+			t.Errorf("%s: within %v", tt.name, within)
+		}
+		c.HandleShutdown()
+		c.Flush()
+		if tt.asked == nil {
+			c.scan(alive)
+		}
+		kills := func() (n int) {
+			for _, s := range c.sys.signals {
+				if s == "killed" {
+					n++
+				}
+			}
+			return n
+		}
+		if tt.want > 0 {
+			c.after(tt.want - time.Millisecond)
+			c.scan(alive)
+			if n := kills(); n != 0 {
+				t.Errorf("%s: %d KILL before its time", tt.name, n)
+			}
+		}
+		c.after(time.Millisecond)
+		c.scan(alive)
+		if n := kills(); n == 0 {
+			t.Errorf("%s: no KILL after %v: %v", tt.name, tt.want, c.sys.signals)
+		}
+	}
+}
+
+// TestStopIsOnRecordBeforeTheNextInput: an end seen after the stop signal is the stop's only if the
+// journal says that the signal was sent, so it must be written first.
+func TestStopIsOnRecordBeforeTheNextInput(t *testing.T) {
+	c := newCoreTest(t)
+	c.tell(starts("a"))
+	c.spawn(10)
+	c.tell(&wire.Message{Stop: []wire.Stop{{RunID: "a"}}})
+	if c.Hasty() {
+		t.Error("in haste before anything was signalled")
+	}
+	c.HandleScan(Snapshot{{PID: 10, Session: 10, Ticks: 1}})
+	if !c.Hasty() {
+		t.Error("no haste although the tree was signalled")
+	}
+	if c.Flush(); c.Hasty() {
+		t.Error("still in haste")
+	}
+}

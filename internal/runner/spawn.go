@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -17,9 +18,13 @@ import (
 
 // spawnPool forks on a few threads of its own.
 type spawnPool struct {
-	sys   *linux
-	null  int // /dev/null
-	limit int64
+	sys    *linux
+	null   int // /dev/null
+	limit  int64
+	drop   *Drop           // nil: every run gets the runner's own account
+	notify notifier        // the runner's own
+	ctx    context.Context // done when the pool closes
+	cancel context.CancelFunc
 
 	mu     sync.Mutex // guards queue and closed
 	more   sync.Cond
@@ -38,12 +43,13 @@ const (
 	busyWait  = 10 * time.Millisecond
 )
 
-func newSpawnPool(sys *linux) (*spawnPool, error) {
+func newSpawnPool(sys *linux, drop *Drop, notify notifier) (*spawnPool, error) {
 	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open /dev/null: %w", err)
 	}
-	p := &spawnPool{sys: sys, null: null, limit: math.MaxInt64}
+	p := &spawnPool{sys: sys, null: null, limit: math.MaxInt64, drop: drop, notify: notify}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.more.L = &p.mu
 	var files unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err == nil && files.Cur < math.MaxInt64 {
@@ -80,6 +86,7 @@ func (p *spawnPool) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
+	p.cancel()
 	p.more.Broadcast()
 	p.done.Wait()
 	if err := unix.Close(p.null); err != nil {
@@ -127,12 +134,17 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 		res.Err = spawnError(unix.EMFILE, "too many jobs for the limit of open files: %v", unix.EMFILE)
 		return res
 	}
-	path, serr := findProgram(s)
+	who, serr := p.identify(s)
 	if serr != nil {
 		res.Err = serr
 		return res
 	}
-	out, err := openLog(s.Stdout)
+	path, serr := p.findProgram(s, who)
+	if serr != nil {
+		res.Err = serr
+		return res
+	}
+	out, err := p.openLog(s.Stdout, who)
 	if err != nil {
 		res.Err = logError(s.Stdout, err)
 		return res
@@ -140,7 +152,7 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 	defer p.closeLog(s.Stdout, out)
 	errs := out
 	if s.Stderr != "" {
-		if errs, err = openLog(s.Stderr); err != nil {
+		if errs, err = p.openLog(s.Stderr, who); err != nil {
 			res.Err = logError(s.Stderr, err)
 			return res
 		}
@@ -154,6 +166,9 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 		Dir: s.Cwd, Env: s.Env,
 		Files: []uintptr{uintptr(p.null), uintptr(out), uintptr(errs)},
 		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
+	}
+	if who != nil {
+		attr.Env, attr.Sys.Credential = who.env, who.cred
 	}
 	var pid int
 	var before uint64
@@ -170,7 +185,7 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 		time.Sleep(busyWait)
 	}
 	if err != nil {
-		res.Err = explain(s, path, err)
+		res.Err = p.explain(s, path, who, err)
 		return res
 	}
 	res.Process = &Process{PID: pid, Child: true, FD: pidfd}
@@ -184,6 +199,51 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 		res.Process.Ticks = info.Ticks
 	}
 	return res
+}
+
+// identify finds out as whom s runs; nil means as the runner itself.
+func (p *spawnPool) identify(s *wire.Start) (*identity, *SpawnError) {
+	switch {
+	case p.drop != nil:
+		return p.drop.identify(p.ctx, s, p.notify)
+	case s.User != "":
+		return nil, notNow(fmt.Sprintf("this runner starts jobs as its own user only, not as %s", s.User))
+	}
+	return nil, nil
+}
+
+// findProgram is the function of that name with the rights of who. For the exec itself nothing is left
+// to chance meanwhile: the child, too, has those rights when it changes directory and execs.
+func (p *spawnPool) findProgram(s *wire.Start, who *identity) (path string, err *SpawnError) {
+	if who == nil {
+		return findProgram(s)
+	}
+	if aerr := who.as(func() { path, err = findProgram(s) }); aerr != nil {
+		return "", notNow(aerr.Error())
+	}
+	return path, err.forAccount(who)
+}
+
+// explain is the function of that name with the rights of who.
+func (p *spawnPool) explain(s *wire.Start, path string, who *identity, err error) (e *SpawnError) {
+	if who == nil {
+		return explain(s, path, err)
+	}
+	if errors.Is(err, unix.EAGAIN) {
+		return processLimit(who)
+	}
+	if aerr := who.as(func() { e = explain(s, path, err) }); aerr != nil {
+		return notNow(aerr.Error())
+	}
+	return e.forAccount(who)
+}
+
+// openLog opens a log file for appending, for a job of who.
+func (p *spawnPool) openLog(path string, who *identity) (int, error) {
+	if who == nil {
+		return openLog(path)
+	}
+	return logFolder(p.drop.Logs).open(path, who.cred.Uid)
 }
 
 // openLog opens a log file for appending. Its directory is only made once that is seen to be

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +37,17 @@ func spawnError(errno syscall.Errno, format string, args ...any) *SpawnError {
 func logError(path string, err error) *SpawnError {
 	var errno syscall.Errno
 	errors.As(err, &errno)
-	return spawnError(errno, "log file %s: %v", path, errno)
+	var detail *os.PathError
+	if errors.As(err, &detail) {
+		err = errno // the path is said already
+	}
+	return spawnError(errno, "log file %s: %v", path, err)
+}
+
+// eaccess says whether this thread may use path so: with the user and groups that it has for files,
+// not with those of access(2), which a runner that looks with an account's rights has of root's.
+func eaccess(path string, mode uint32) error {
+	return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS)
 }
 
 // findProgram returns what to exec for a start. Only a name without a slash is looked for; every
@@ -64,13 +73,13 @@ func findProgram(s *wire.Start) (string, *SpawnError) {
 		if !filepath.IsAbs(full) {
 			full = filepath.Join(s.Cwd, full)
 		}
-		if unix.Access(full, unix.F_OK) != nil {
+		if eaccess(full, unix.F_OK) != nil {
 			continue
 		}
 		info, err := os.Stat(full)
 		switch {
 		case err != nil || info.IsDir():
-		case unix.Access(full, unix.X_OK) == nil:
+		case eaccess(full, unix.X_OK) == nil:
 			return full, nil
 		case denied == "":
 			denied = full
@@ -95,7 +104,7 @@ func checkCwd(cwd string) *SpawnError {
 		err = unix.ENOTDIR
 	}
 	if err == nil {
-		err = unix.Access(cwd, unix.X_OK)
+		err = eaccess(cwd, unix.X_OK)
 	}
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
@@ -164,13 +173,18 @@ func findNUL(s *wire.Start) (string, bool) {
 
 // interpreter returns what the #! line of a script names.
 func interpreter(path string) string {
-	f, err := os.Open(path)
+	// What is no file any more, a pipe for instance, must not hold us.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return ""
 	}
-	defer func() { _ = f.Close() }() // only read
+	defer func() { _ = unix.Close(fd) }() // only read
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return ""
+	}
 	head := make([]byte, 256)
-	n, err := bufio.NewReader(f).Read(head)
+	n, err := unix.Read(fd, head)
 	if err != nil {
 		return ""
 	}
@@ -180,4 +194,24 @@ func interpreter(path string) string {
 		return fields[0]
 	}
 	return ""
+}
+
+// forAccount adds for whom it was tried: what root can do says nothing about others.
+func (e *SpawnError) forAccount(who *identity) *SpawnError {
+	if e == nil {
+		return nil
+	}
+	e.Text += " (as user " + who.name + ")"
+	return e
+}
+
+// processLimit explains EAGAIN of a fork or exec as another account: the kernel counts processes by
+// account, and it is the exec after the change of account that fails.
+func processLimit(who *identity) *SpawnError {
+	var limit unix.Rlimit
+	text := fmt.Sprintf("cannot start it as user %s: a limit on the number of processes is reached", who.name)
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &limit); err == nil && limit.Cur != unix.RLIM_INFINITY {
+		text += fmt.Sprintf(", that of the machine or that of the user, %d (LimitNPROC= of queuemgr-runner.service)", limit.Cur)
+	}
+	return spawnError(unix.EAGAIN, "%s: %v", text, unix.EAGAIN)
 }

@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 		}
 		execWithoutUnshare()
 	}
+	if socket := os.Getenv(connectTo); socket != "" {
+		os.Exit(connectAsDaemon(socket))
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if builds.dir != "" {
 			if err := os.RemoveAll(builds.dir); err != nil {

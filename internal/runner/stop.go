@@ -211,6 +211,7 @@ func (c *Core) stopStep(r *run, machine *index) {
 	}
 	if first {
 		c.graceUntil(r, c.sys.Now().Add(st.grace))
+		c.staged.hasty = true // an end that is seen from now on is the stop's only if that is on record
 	}
 	if !leaderLives && len(st.members) == 0 {
 		c.treeGone(r, "")

@@ -20,7 +20,7 @@ import (
 // Starter starts runners. A runner is detached: it lives on when this process ends, however it
 // ends.
 type Starter struct {
-	Program string   // the runner's binary
+	Program string   // the runner's binary; "" = somebody else, systemd, starts the runner
 	Args    []string // before the flags; may be empty
 	Socket  string
 	Journal string
@@ -46,11 +46,15 @@ func Environ(env []string) []string {
 // readyWithin is how long a runner may take until it listens.
 const readyWithin = 20 * time.Second
 
-// Dial connects to the runner, starting one first where none answers.
+// Dial connects to the runner, starting one first where none answers. Where it may start none it
+// returns an error at once.
 func (s *Starter) Dial(ctx context.Context) (net.Conn, error) {
 	conn, err := s.connect(ctx)
 	if err == nil || !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, fs.ErrNotExist) {
 		return conn, err
+	}
+	if s.Program == "" {
+		return nil, fmt.Errorf("no runner listens on %s; it is a service of its own: systemctl start queuemgr-runner (%w)", s.Socket, err)
 	}
 	if err := s.start(ctx); err != nil {
 		return nil, err

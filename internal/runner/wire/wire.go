@@ -41,6 +41,10 @@ type Hello struct {
 	Epoch    uint64 `json:"epoch"`    // grows with each start of a daemon on this registry
 	Journal  string `json:"journal"`  // the journal that Cursor counts in; "" when none is known
 	Cursor   uint64 `json:"cursor"`   // Seq of the last event committed
+
+	// ShutdownTimeoutMS caps the grace of each run when the runner is told to end by somebody else than
+	// the daemon; 0 = KILL at once, nil = what the runner was started with.
+	ShutdownTimeoutMS *int64 `json:"shutdown_timeout_ms,omitempty"`
 }
 
 // Welcome accepts the daemon. Where Journal differs from the daemon's, or BootID from the one the
@@ -56,6 +60,10 @@ type Welcome struct {
 	Runs    []Run  `json:"runs,omitempty"` // every run that is alive or whose exit is not acknowledged
 
 	Stopping bool `json:"stopping,omitempty"` // the runner is ending: it refuses every Start
+
+	// Drops says that the runner is root and starts every run as Start.User. A runner that does not say
+	// so ignores User: a daemon whose jobs run as different accounts must not start any on it.
+	Drops bool `json:"drops,omitempty"`
 }
 
 // RunState says how far the runner got with a run.
@@ -107,6 +115,12 @@ type Start struct {
 	TimeoutMS  int64    `json:"timeout_ms,omitempty"`
 	GraceMS    int64    `json:"grace_ms"`              // between stop signal and KILL
 	StopSignal int      `json:"stop_signal,omitempty"` // 0 = SIGTERM
+
+	// User is the account of the machine that the run gets, "" = the runner's own. A runner that drops
+	// needs it and looks uid, groups and home up by itself. By is the uid that submitted the job, nil for a
+	// token or the web: the runner's policy decides from both.
+	User string  `json:"user,omitempty"`
+	By   *uint32 `json:"by,omitempty"`
 }
 
 // Stop asks for the end of a run's whole process tree. A run that ended before the signal keeps
