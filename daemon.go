@@ -10,15 +10,23 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
+	"os/user"
 	"runtime/debug"
 	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
+	"github.com/queuemgr/queuemgr/internal/auth"
+	"github.com/queuemgr/queuemgr/internal/cli"
 	"github.com/queuemgr/queuemgr/internal/config"
 	"github.com/queuemgr/queuemgr/internal/engine"
 	"github.com/queuemgr/queuemgr/internal/httpapi"
 	"github.com/queuemgr/queuemgr/internal/store/jsonl"
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
+	"github.com/queuemgr/queuemgr/internal/systemd"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -35,8 +43,13 @@ const httpGrace = 3 * time.Second
 
 // daemon is the running parts of a daemon, from the first made to the last.
 type daemon struct {
-	c     *config.Config
-	log   *slog.Logger
+	cli.Daemon
+	c      *config.Config // to begin with
+	now    atomic.Pointer[config.Config]
+	log    *slog.Logger
+	level  *slog.LevelVar
+	notify *systemd.Notifier
+
 	lock  *homeLock
 	jsonl *jsonl.Writer
 	hub   *engine.Hub
@@ -46,9 +59,14 @@ type daemon struct {
 }
 
 // runDaemon serves c's home until ctx ends, which leaves jobs running, or Shutdown is asked for.
-func runDaemon(ctx context.Context, c *config.Config, out io.Writer, ready func()) (err error) {
+func runDaemon(ctx context.Context, how cli.Daemon) (err error) {
 	debug.SetGCPercent(gcPercent)
-	d := &daemon{c: c, log: slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: c.LogLevel}))}
+	c := how.Config
+	d := &daemon{Daemon: how, c: c, level: new(slog.LevelVar)}
+	d.now.Store(c)
+	d.level.Set(c.LogLevel)
+	d.log = slog.New(d.logHandler())
+	d.notify = systemd.NewNotifier(d.log)
 	if err := makeFolders(c); err != nil {
 		return err
 	}
@@ -70,7 +88,7 @@ func runDaemon(ctx context.Context, c *config.Config, out io.Writer, ready func(
 		err = errors.Join(err, <-followed)
 	}()
 
-	listener, err := httpapi.Listen(c.Paths.Socket())
+	listener, err := d.listen()
 	if err != nil {
 		return err
 	}
@@ -78,7 +96,36 @@ func runDaemon(ctx context.Context, c *config.Config, out io.Writer, ready func(
 		return errors.Join(err, listener.Close())
 	}
 	defer d.engine.Close()
-	return d.serve(ctx, listener, ready)
+	return d.serve(ctx, listener)
+}
+
+// logHandler returns where the log goes: daemon.log, and the journal with fields or, where standard
+// error is not the journal, that.
+func (d *daemon) logHandler() slog.Handler {
+	text := func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, &slog.HandlerOptions{Level: d.level}) }
+	switch {
+	case d.Console == nil:
+		return text(d.Log)
+	case systemd.JournalWanted():
+		return slog.NewMultiHandler(text(d.Log), systemd.NewJournalHandler(d.level))
+	}
+	return text(io.MultiWriter(d.Log, d.Console))
+}
+
+// listen opens the socket: the system service's for the members of its group.
+func (d *daemon) listen() (net.Listener, error) {
+	if d.c.Paths.System {
+		group, err := user.LookupGroup(config.SystemGroup)
+		if err == nil {
+			gid, err := strconv.Atoi(group.Gid)
+			if err != nil {
+				return nil, fmt.Errorf("group %s: %w", group.Name, err)
+			}
+			return httpapi.ListenGroup(d.c.Paths.Socket(), gid)
+		}
+		d.log.Warn("only root and the daemon's user can reach the service: its group is not there", "group", config.SystemGroup, "error", err)
+	}
+	return httpapi.Listen(d.c.Paths.Socket())
 }
 
 func makeFolders(c *config.Config) error {
@@ -132,11 +179,45 @@ func (d *daemon) startEngine(ctx context.Context) error {
 	d.engine, err = engine.Start(ctx, engine.Options{
 		Store: d.store, Hub: d.hub, Dial: runnerStarter(d.c.Paths, d.log).Dial, Now: time.Now, NewRunID: newRunID, Log: d.log,
 		Node: d.c.Node, Version: Version(), Home: d.c.Paths.Home, LogDir: d.c.Paths.JobLogs(), ProcDir: d.c.ProcDir,
-		MaxConcurrent: int(d.c.MaxConcurrentJobs), ShutdownTimeout: d.c.ShutdownTimeout, CleanupInterval: d.c.CleanupInterval,
-		Retention: retention(d.c.Retention), MaxRetained: d.c.MaxRetainedTerminalJobs, MaxQueueSize: d.c.MaxQueueSize,
-		TypeLimits: d.c.TypeLimits, Problems: []func() string{d.jsonl.Problem}, BeforePrune: d.safelyWritten,
+		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Problems: []func() string{d.jsonl.Problem}, BeforePrune: d.safelyWritten,
 	})
 	return err
+}
+
+// readSettings reads the settings again, opens the log anew and puts into force what is not the
+// engine's.
+func (d *daemon) readSettings() (engine.Settings, job.Reloaded, error) {
+	d.notify.Reloading()
+	defer d.notify.Ready(ready)
+	c, err := d.Reload()
+	if err != nil {
+		d.log.Error("the settings can't be read again: those before stay", "error", err)
+		return engine.Settings{}, job.Reloaded{}, err
+	}
+	if err := d.Log.Reopen(); err != nil {
+		d.log.Error("open the log anew", "error", err)
+		return engine.Settings{}, job.Reloaded{}, err
+	}
+	what := d.now.Swap(c).Compare(c)
+	d.level.Set(c.LogLevel)
+	for _, s := range what.Changed {
+		d.log.Info("setting changed", "key", s.Key, "old", s.Old, "new", s.New)
+	}
+	for _, s := range what.Restart {
+		d.log.Warn("setting takes effect when the daemon is started again", "key", s.Key, "old", s.Old, "new", s.New)
+	}
+	return engineSettings(c), what, nil
+}
+
+// ready is what systemd shows of a daemon that serves.
+const ready = "serving"
+
+// engineSettings are those of the settings that are the engine's.
+func engineSettings(c *config.Config) engine.Settings {
+	return engine.Settings{
+		MaxConcurrent: int(c.MaxConcurrentJobs), ShutdownTimeout: c.ShutdownTimeout, CleanupInterval: c.CleanupInterval,
+		Retention: retention(c.Retention), MaxRetained: c.MaxRetainedTerminalJobs, MaxQueueSize: c.MaxQueueSize, TypeLimits: c.TypeLimits,
+	}
 }
 
 // safelyWritten returns up to which change registry.jsonl is on disk.
@@ -148,10 +229,12 @@ func (d *daemon) safelyWritten() uint64 {
 	return d.jsonl.Position()
 }
 
-func (d *daemon) serve(ctx context.Context, listener net.Listener, ready func()) error {
+func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
 	serving, stop := context.WithCancel(context.Background())
 	defer stop()
-	handler := httpapi.New(httpapi.Options{Service: d.engine, Version: Version(), Log: d.log})
+	service := auth.New(d.engine, auth.Options{UID: uint32(os.Geteuid()), Accounts: d.accounts(),
+		Operators: func() []string { return d.now.Load().Operators }})
+	handler := httpapi.New(httpapi.Options{Service: service, Version: Version(), Log: d.log})
 	served := make(chan error, 1)
 	go func() { served <- handler.Serve(serving, listener, httpGrace) }()
 	if err := os.WriteFile(d.c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
@@ -159,12 +242,19 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener, ready func())
 		return errors.Join(fmt.Errorf("write the PID file: %w", err), <-served)
 	}
 	d.log.Info("daemon ready", "version", Version(), "pid", os.Getpid(), "home", d.c.Paths.Home)
-	ready()
+	d.notify.Ready(ready)
+	d.Ready()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer stop()
+	beside.Go(func() { d.notify.Watch(serving, d.alive) })
+	beside.Go(func() { d.reloadOnHangup(serving) })
 
 	var err error
 	select {
 	case <-ctx.Done():
 		d.log.Info("asked to end: jobs go on running")
+		d.notify.Stopping(httpGrace)
 		stop()
 		err = <-served
 	case <-d.engine.Done():
@@ -177,6 +267,27 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener, ready func())
 		err = errors.Join(err, e)
 	}
 	return err
+}
+
+// alive asks the parts that everything goes through, the engine's core and the registry's writer, for
+// a sign of life.
+func (d *daemon) alive(ctx context.Context) error {
+	return d.engine.Alive(ctx)
+}
+
+// reloadOnHangup reads the settings again at each SIGHUP until ctx ends.
+func (d *daemon) reloadOnHangup(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			_, _ = d.engine.Reload(ctx) // the log tells
+		}
+	}
 }
 
 func retention(r config.Retention) map[job.State]time.Duration {

@@ -19,6 +19,13 @@ func (c *Client) status(ctx context.Context, limit time.Duration) (*job.Status, 
 	return s, nil
 }
 
+// Reload implements job.Service.
+func (c *Client) Reload(ctx context.Context) (job.Reloaded, error) {
+	var what job.Reloaded
+	err := c.call(ctx, http.MethodPost, "/api/daemon/reload", nil, &what)
+	return what, err
+}
+
 // Shutdown implements job.Service.
 func (c *Client) Shutdown(ctx context.Context, keepJobs bool) error {
 	return c.call(ctx, http.MethodPost, "/api/daemon/shutdown", map[string]bool{"keep_jobs": keepJobs}, nil)

@@ -34,6 +34,7 @@ type Job struct {
 	Cwd         string          `json:"cwd,omitempty"`
 	Tags        []string        `json:"tags,omitempty"`
 	Owner       string          `json:"owner,omitempty"` // user name, or the number where the user has none
+	User        string          `json:"user,omitempty"`  // account that it runs as, "" = the service's own
 	Attempt     int             `json:"attempt"`         // 0 until first claimed
 	MaxAttempts int             `json:"max_attempts"`
 	CreatedAt   time.Time       `json:"created_at"`

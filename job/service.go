@@ -66,6 +66,8 @@ type ActRequest struct {
 	Force  bool      `json:"force,omitempty"` // stop, delete: KILL at once
 	Grace  *Duration `json:"grace,omitempty"` // stop, delete: instead of the job's own
 	DryRun bool      `json:"dry_run,omitempty"`
+	// May refuses jobs that the caller may not touch; nil refuses none.
+	May func(*Job) error `json:"-"`
 }
 
 // ActResult says what an action did.
@@ -127,6 +129,22 @@ type DaemonService interface {
 	// Shutdown begins the daemon's end and returns. Unless keepJobs is set, live jobs are
 	// stopped, reason shutdown, within the setting shutdown_timeout.
 	Shutdown(ctx context.Context, keepJobs bool) error
+	// Reload reads the settings again and the daemon's log is opened anew. Errors: Invalid for
+	// settings that are not right, and those in force stay; WrongState where there are none to read.
+	Reload(ctx context.Context) (Reloaded, error)
+}
+
+// Reloaded says what reading the settings again has changed.
+type Reloaded struct {
+	Changed []SettingChange `json:"changed"` // in force now
+	Restart []SettingChange `json:"restart"` // in force when the daemon is started again
+}
+
+// SettingChange is a setting before and after, as `config show` has it.
+type SettingChange struct {
+	Key string `json:"key"`
+	Old string `json:"old"`
+	New string `json:"new"`
 }
 
 // Status is the daemon at a glance.

@@ -20,6 +20,7 @@ type Spec struct {
 	Priority *int            `json:"priority,omitempty"`
 	Tags     []string        `json:"tags,omitempty"`
 
+	User  string            `json:"user,omitempty"`  // account to run as, "" = as the service's rules say
 	Cwd   string            `json:"cwd,omitempty"`   // absolute; "" = /
 	Env   map[string]string `json:"env,omitempty"`   // whole environment, laid over Defaults' in a batch
 	Umask *uint32           `json:"umask,omitempty"` // nil = the runner's
@@ -77,6 +78,9 @@ func (s *Spec) Check() error {
 		}
 	}
 	if err := checkText("name", s.Name, MaxName); err != nil {
+		return err
+	}
+	if err := checkText("user", s.User, MaxName); err != nil {
 		return err
 	}
 	if len(s.Tags) > MaxTags {

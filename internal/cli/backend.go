@@ -11,10 +11,10 @@ import (
 // and this package does not import. The root package implements it.
 type Backend interface {
 	// RunDaemon is the daemon in the foreground: it makes the home's folders (0700), takes the
-	// home's lock, writes c.PIDFile, opens the registry and serves until it was asked to end or
-	// ctx has ended; the end of ctx leaves jobs running. It calls ready once, when clients are
-	// served. A second daemon on the same home is refused with job.Conflict.
-	RunDaemon(ctx context.Context, c *config.Config, log io.Writer, ready func()) error
+	// home's lock, writes the PID file, opens the registry and serves until it was asked to end or
+	// ctx has ended; the end of ctx leaves jobs running. A second daemon on the same home is refused
+	// with job.Conflict.
+	RunDaemon(ctx context.Context, d Daemon) error
 	// RunRunner is the hidden command `queuemgr _runner`: args are those behind it. It returns
 	// the exit code.
 	RunRunner(args []string) int
@@ -25,6 +25,48 @@ type Backend interface {
 	ImportRegistry(ctx context.Context, c *config.Config, r io.Reader) (ImportSummary, error)
 	// CheckRegistry returns what is wrong with the registry, in words; nothing when it is sound.
 	CheckRegistry(ctx context.Context, c *config.Config) ([]string, error)
+	// BackupRegistry writes a checked copy of the registry as it is at one moment to file, with or
+	// without a daemon. A file that is there is replaced only when replace says so: job.Conflict.
+	BackupRegistry(ctx context.Context, c *config.Config, file string, replace bool) (BackupSummary, error)
+	// RestoreRegistry puts a backup in the registry's place. No daemon may run: job.Conflict. Live
+	// jobs that the backup knows nothing of are refused unless force says so: job.WrongState.
+	RestoreRegistry(ctx context.Context, c *config.Config, file string, force bool) (RestoreSummary, error)
+}
+
+// BackupSummary says what a backup holds.
+type BackupSummary struct {
+	File   string `json:"file"`
+	Jobs   int64  `json:"jobs"` // without deleted ones
+	Bytes  int64  `json:"bytes"`
+	NextID int64  `json:"next_id"` // number of the next job
+}
+
+// RestoreSummary says what a restore did.
+type RestoreSummary struct {
+	Jobs      int64    `json:"jobs"`                 // on record, without deleted ones
+	Held      int64    `json:"held"`                 // of Jobs: waiting ones, now held
+	HeldJobs  string   `json:"held_jobs,omitempty"`  // those, as a selector
+	Live      int64    `json:"live"`                 // of Jobs: live ones, about which the daemon's start decides
+	NextID    int64    `json:"next_id"`              // number of the next job
+	OldSchema int64    `json:"old_schema,omitempty"` // of the backup, where it was brought up to date
+	Replaced  string   `json:"replaced,omitempty"`   // where the registry before is kept
+	Warnings  []string `json:"warnings,omitempty"`
+}
+
+// Daemon is what a daemon is started with.
+type Daemon struct {
+	Config  *config.Config
+	Reload  func() (*config.Config, error) // reads the settings again, from where they came
+	Log     DaemonLog
+	Console io.Writer // standard error of a daemon in the foreground, nil in the background
+	Ready   func()    // called once, when clients are served
+}
+
+// DaemonLog is daemon.log.
+type DaemonLog interface {
+	io.Writer
+	// Reopen goes on in the file of that name, after it was rotated away.
+	Reopen() error
 }
 
 // ImportSummary says what an import did. Its fields are those of jsonl.Summary.

@@ -51,7 +51,7 @@ func (o *daemonOptions) load(a *app) (*config.Config, error) {
 }
 
 func newDaemonCommand(a *app) *cobra.Command {
-	return group("daemon", "run and end the daemon", newDaemonStartCommand(a), newDaemonStopCommand(a), newDaemonRestartCommand(a), newDaemonStatusCommand(a))
+	return group("daemon", "run and end the daemon", newDaemonStartCommand(a), newDaemonStopCommand(a), newDaemonRestartCommand(a), newDaemonReloadCommand(a), newDaemonStatusCommand(a))
 }
 
 func newDaemonStartCommand(a *app) *cobra.Command {
@@ -79,11 +79,11 @@ says why it is not. SIGTERM and SIGINT end the daemon and leave its jobs running
 	return cmd
 }
 
-func runDaemonStart(ctx context.Context, a *app, o daemonOptions) error {
+func runDaemonStart(ctx context.Context, a *app, o daemonOptions) (err error) {
 	c, err := o.load(a)
 	switch {
 	case o.ready > 0:
-		return a.runDetached(ctx, c, err, o.ready)
+		return a.runDetached(ctx, c, err, o)
 	case err != nil:
 		return err
 	case o.detach:
@@ -97,13 +97,13 @@ func runDaemonStart(ctx context.Context, a *app, o daemonOptions) error {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, log.Close()) }()
 	// A reader of standard error that went away must not end the daemon. Ignoring the signal would
 	// hand that down to jobs; one that is caught is not handed down.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
-	err = a.Backend.RunDaemon(ctx, c, io.MultiWriter(log, a.Stderr), func() {})
-	return errors.Join(err, log.Close())
+	return a.Backend.RunDaemon(ctx, Daemon{Config: c, Reload: func() (*config.Config, error) { return o.load(a) }, Log: log, Console: a.Stderr, Ready: func() {}})
 }
 
 // startInBackground starts a daemon in the background, once one that is ending has ended, and
@@ -120,16 +120,17 @@ func (a *app) startInBackground(ctx context.Context, c *config.Config, o daemonO
 
 // runDetached is the daemon in the background: standard error is its log, and ready the end of a
 // pipe on which who started it waits for "ready" or an error.
-func (a *app) runDetached(ctx context.Context, c *config.Config, err error, ready int) error {
-	syscall.CloseOnExec(ready) // a runner that had it would keep the other side waiting
-	report := os.NewFile(uintptr(ready), "ready")
+func (a *app) runDetached(ctx context.Context, c *config.Config, err error, o daemonOptions) error {
+	syscall.CloseOnExec(o.ready) // a runner that had it would keep the other side waiting
+	report := os.NewFile(uintptr(o.ready), "ready")
 	if err == nil {
-		err = a.Backend.RunDaemon(ctx, c, a.Stderr, func() {
+		log := &daemonLog{path: c.Paths.DaemonLog(), f: os.Stderr, standard: true}
+		err = a.Backend.RunDaemon(ctx, Daemon{Config: c, Reload: func() (*config.Config, error) { return o.load(a) }, Log: log, Ready: func() {
 			// Who waited may be gone: that is no reason not to serve.
 			_, _ = io.WriteString(report, readyWord)
 			_ = report.Close()
 			report = nil
-		})
+		}})
 	}
 	if err != nil && report != nil {
 		var e *job.Error
@@ -139,17 +140,6 @@ func (a *app) runDetached(ctx context.Context, c *config.Config, err error, read
 		return errors.Join(err, json.NewEncoder(report).Encode(e))
 	}
 	return err
-}
-
-func openDaemonLog(c *config.Config) (*os.File, error) {
-	if err := os.MkdirAll(c.Paths.Log, 0o700); err != nil {
-		return nil, openError("home", c.Paths.Log, err)
-	}
-	f, err := os.OpenFile(c.Paths.DaemonLog(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, openError("home", c.Paths.DaemonLog(), err)
-	}
-	return f, nil
 }
 
 func newDaemonStopCommand(a *app) *cobra.Command {

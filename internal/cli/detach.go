@@ -29,9 +29,9 @@ func (a *app) startDetached(ctx context.Context, c *config.Config, o daemonOptio
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	begin, err := log.Seek(0, io.SeekEnd)
+	begin, err := log.f.Seek(0, io.SeekEnd)
 	if err != nil {
-		return 0, fmt.Errorf("reading %s: %w", log.Name(), err)
+		return 0, fmt.Errorf("reading %s: %w", log.path, err)
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -46,7 +46,7 @@ func (a *app) startDetached(ctx context.Context, c *config.Config, o daemonOptio
 	cmd := exec.Command(program, daemonArgs(c, o)...)
 	cmd.Dir = "/"
 	cmd.Env = launch.Environ(a.Environ)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr = log.f, log.f
 	cmd.ExtraFiles = []*os.File{report} // descriptor 3
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
@@ -76,8 +76,8 @@ func (a *app) startDetached(ctx context.Context, c *config.Config, o daemonOptio
 		return 0, &e
 	}
 	return 0, &job.Error{Code: job.Internal, Err: errors.Join(readErr, waitErr),
-		Message: fmt.Sprintf("the daemon ended before it was ready (%v)%s", waitErr, lastWords(log.Name(), begin)),
-		Hint:    "its log is " + log.Name()}
+		Message: fmt.Sprintf("the daemon ended before it was ready (%v)%s", waitErr, lastWords(log.path, begin)),
+		Hint:    "its log is " + log.path}
 }
 
 // daemonArgs are the arguments of a detached daemon.

@@ -15,8 +15,8 @@ import (
 )
 
 func newRegistryCommand(a *app) *cobra.Command {
-	return group("registry", "export, import and check the record of jobs",
-		newRegistryExportCommand(a), newRegistryImportCommand(a), newRegistryCheckCommand(a))
+	return group("registry", "back up, restore, export, import and check the record of jobs",
+		newRegistryBackupCommand(a), newRegistryRestoreCommand(a), newRegistryExportCommand(a), newRegistryImportCommand(a), newRegistryCheckCommand(a))
 }
 
 // loadConfig reads the settings of the home for commands that work on its files.
@@ -195,4 +195,108 @@ func runRegistryCheck(ctx context.Context, a *app, asJSON bool) error {
 			Hint:    "stop the daemon, move registry.db and registry.db-wal away and rebuild it: queuemgr registry import " + c.RegistryPath}}
 	}
 	return err
+}
+
+func newRegistryBackupCommand(a *app) *cobra.Command {
+	var force, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "backup FILE",
+		Short: "copy the registry as it is at this moment",
+		Long: `Writes the whole registry as it is at one moment into FILE, with or without a daemon, which goes on working. The copy is checked, and
+FILE is there only when it is whole. Captured environments are in it: keep it as you keep passwords (its mode is 0600).
+registry restore takes it back. Registry export writes lines of JSON instead, without environments.
+
+` + exitCodesHelp,
+		Example: "  queuemgr registry backup /backup/registry-$(date +%F).db",
+		Args:    oneArg("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runRegistryBackup(cmd.Context(), a, args[0], force, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "replace FILE when it exists")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what the backup holds as JSON")
+	return cmd
+}
+
+func runRegistryBackup(ctx context.Context, a *app, name string, force, asJSON bool) error {
+	if name == "-" || name == "" {
+		return usage(fmt.Sprintf("registry backup writes a file, and was given %q", name), "queuemgr registry backup FILE; registry export writes to standard output")
+	}
+	c, err := a.loadConfig("")
+	if err != nil {
+		return err
+	}
+	s, err := a.Backend.BackupRegistry(ctx, c, name, force)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return a.printJSON(s)
+	}
+	return a.print("%s backed up to %s, %s\n", plural(s.Jobs, "job"), printable(name), bytesText(s.Bytes))
+}
+
+func newRegistryRestoreCommand(a *app) *cobra.Command {
+	var force, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "put a backup in the place of the registry",
+		Long: `Checks FILE, which registry backup has made, brings it up to date and puts it in the place of the registry, which is kept beside under the
+name registry.db.replaced-N. No daemon may run. Jobs that waited when the backup was made arrive held, since they may have run after it;
+those that were live are decided about when the daemon starts: what still runs goes on, of the rest the outcome is lost.
+Numbers of jobs that were added after the backup are not given out again.
+
+` + exitCodesHelp,
+		Example: "  queuemgr daemon stop && queuemgr registry restore /backup/registry-2031-05-06.db",
+		Args:    oneArg("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runRegistryRestore(cmd.Context(), a, args[0], force, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also while jobs may be running that the backup knows nothing of")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was done as JSON")
+	return cmd
+}
+
+func runRegistryRestore(ctx context.Context, a *app, name string, force, asJSON bool) error {
+	c, err := a.loadConfig("")
+	if err != nil {
+		return err
+	}
+	s, err := a.Backend.RestoreRegistry(ctx, c, name, force)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(s)
+	}
+	for _, w := range s.Warnings {
+		a.warn("%s", printable(w))
+	}
+	text := fmt.Sprintf("%s restored from %s; the next one gets the number %d\n", plural(s.Jobs, "job"), printable(name), s.NextID)
+	if s.OldSchema > 0 {
+		text += fmt.Sprintf("the backup was of an older queuemgr (schema %d) and was brought up to date\n", s.OldSchema)
+	}
+	if s.Replaced != "" {
+		text += fmt.Sprintf("the registry before is kept: %s\n", s.Replaced)
+	}
+	if s.Held > 0 {
+		text += fmt.Sprintf("%s waited when the backup was made and may have run since: held now; those that shall run: queuemgr job start %s\n",
+			plural(s.Held, "job"), heldSelector(s.HeldJobs))
+	}
+	if s.Live > 0 {
+		text += fmt.Sprintf("%s had started when the backup was made: at the daemon's start what still runs goes on, the rest is lost\n", plural(s.Live, "job"))
+	}
+	return a.print("%s", text)
+}
+
+// longSelector is how long a selector is worth printing.
+const longSelector = 200
+
+// heldSelector selects the jobs that a restore has held, or all that are held where they are many.
+func heldSelector(exact string) string {
+	if len(exact) > longSelector {
+		return "--state held"
+	}
+	return exact
 }

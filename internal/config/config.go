@@ -31,6 +31,7 @@ type Config struct {
 	Node                    string        //
 	LogLevel                slog.Level    //
 	Retention               Retention     //
+	Operators               []string      // users who may manage others' jobs, and queues
 	TypeLimits              map[string]int64
 
 	origins map[string]string // by key; absent = default

@@ -188,8 +188,8 @@ func TestExampleIsTheDefaults(t *testing.T) {
 		if v.Origin == "default" {
 			t.Errorf("%s is not in the example", v.Key)
 		}
-		if before := commented.Values()[i]; before.Value != v.Value {
-			t.Errorf("%s is %v, its default %v", v.Key, v.Value, before.Value)
+		if before := commented.Values()[i]; before.Text != v.Text {
+			t.Errorf("%s is %v, its default %v", v.Key, v.Text, before.Text)
 		}
 	}
 }

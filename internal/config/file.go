@@ -76,7 +76,7 @@ func (c *Config) setFromFile(file string, at position, key string, value any) er
 func unknownKey(file string, at position, key string) error {
 	e := &job.Error{Code: job.Invalid, Field: key, Line: at.line,
 		Message: fmt.Sprintf("%s: unknown setting %q", at.in(file), key)}
-	if key == "retention" || key == typeLimits {
+	if slices.Contains(tables, key) || key == typeLimits {
 		e.Message = fmt.Sprintf("%s: %s is a table", at.in(file), key)
 		e.Hint = fmt.Sprintf("write [%s] on a line of its own and the settings below it", key)
 		return e
@@ -94,7 +94,7 @@ func unknownKey(file string, at position, key string) error {
 func flatten(flat map[string]any, prefix string, tree map[string]any) {
 	for key, value := range tree {
 		sub, isTable := value.(map[string]any)
-		if isTable && prefix == "" && (key == "retention" || key == typeLimits) {
+		if isTable && prefix == "" && (slices.Contains(tables, key) || key == typeLimits) {
 			flatten(flat, key+".", sub)
 			continue
 		}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -17,16 +19,26 @@ const (
 	systemLib    = "/var/lib/queuemgr"
 	systemLog    = "/var/log/queuemgr"
 	systemRun    = "/run/queuemgr"
+
+	// The runner is root and the folders above are the daemon's: it has its own.
+	systemRunnerLib = "/var/lib/queuemgr-runner"
+	systemRunnerRun = "/run/queuemgr-runner"
 )
+
+// SystemGroup is the group whose members may use the system service.
+const SystemGroup = "queuemgr"
 
 // Paths is where the files of one service are. All are absolute.
 type Paths struct {
 	Home   string // one folder for all of a user's own service; /var/lib/queuemgr for the system's
 	System bool   // the system service's places
 	Config string // settings file, which need not exist
-	Lib    string // registry.db, registry.jsonl, runner.journal, registry.lock
+	Lib    string // registry.db, registry.jsonl, registry.lock
 	Log    string // daemon.log, runner.log, jobs/
-	Run    string // daemon.pid, queuemgr.sock, runner.sock, runner.lock, proc/
+	Run    string // daemon.pid, queuemgr.sock, proc/
+
+	RunnerLib string // runner.journal; Lib but for the system's
+	RunnerRun string // runner.sock, runner.lock; Run but for the system's
 }
 
 // Database is the registry itself.
@@ -36,7 +48,7 @@ func (p Paths) Database() string { return filepath.Join(p.Lib, "registry.db") }
 func (p Paths) RegistryLock() string { return filepath.Join(p.Lib, "registry.lock") }
 
 // RunnerJournal is the runner's journal.
-func (p Paths) RunnerJournal() string { return filepath.Join(p.Lib, "runner.journal") }
+func (p Paths) RunnerJournal() string { return filepath.Join(p.RunnerLib, "runner.journal") }
 
 // DaemonLog is the daemon's log.
 func (p Paths) DaemonLog() string { return filepath.Join(p.Log, "daemon.log") }
@@ -54,10 +66,10 @@ func (p Paths) PIDFile() string { return filepath.Join(p.Run, "daemon.pid") }
 func (p Paths) Socket() string { return filepath.Join(p.Run, "queuemgr.sock") }
 
 // RunnerSocket is where the runner listens.
-func (p Paths) RunnerSocket() string { return filepath.Join(p.Run, "runner.sock") }
+func (p Paths) RunnerSocket() string { return filepath.Join(p.RunnerRun, "runner.sock") }
 
 // RunnerLock is held with flock for as long as a runner lives.
-func (p Paths) RunnerLock() string { return filepath.Join(p.Run, "runner.lock") }
+func (p Paths) RunnerLock() string { return filepath.Join(p.RunnerRun, "runner.lock") }
 
 // Use says what paths are wanted for.
 type Use int
@@ -65,7 +77,7 @@ type Use int
 // Uses of paths.
 const (
 	ForClient Use = iota // to reach a daemon: any user may
-	ForDaemon            // to be the daemon: the system's places are root's
+	ForDaemon            // to be the daemon: the system's places are for root and its own account
 )
 
 // FindPaths returns the places of the service that is meant: home (the flag --home) where it is
@@ -86,10 +98,10 @@ func findPaths(home string, environ []string, use Use, systemConfig string, uid 
 		}
 		return InHome(abs), nil
 	}
-	if use == ForClient || uid == 0 {
+	if use == ForClient || uid == 0 || owns(uid, systemLib) {
 		if _, err := os.Stat(systemConfig); err == nil {
 			return Paths{Home: systemLib, System: true, Config: systemConfig,
-				Lib: systemLib, Log: systemLog, Run: systemRun}, nil
+				Lib: systemLib, Log: systemLog, Run: systemRun, RunnerLib: systemRunnerLib, RunnerRun: systemRunnerRun}, nil
 		}
 	}
 	// A relative XDG_DATA_HOME is to be ignored: XDG Base Directory Specification.
@@ -103,14 +115,21 @@ func findPaths(home string, environ []string, use Use, systemConfig string, uid 
 		Hint: "give one with --home DIR or QUEUEMGR_HOME"}
 }
 
+// owns reports whether path is there and belongs to the user.
+func owns(uid int, path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && int(st.Uid) == uid
+}
+
 // InHome returns the places of a service that has everything in the absolute folder dir.
 func InHome(dir string) Paths {
+	lib, run := filepath.Join(dir, "lib"), filepath.Join(dir, "run")
 	return Paths{
 		Home:   dir,
 		Config: filepath.Join(dir, "config.toml"),
-		Lib:    filepath.Join(dir, "lib"),
-		Log:    filepath.Join(dir, "log"),
-		Run:    filepath.Join(dir, "run"),
+		Lib:    lib, RunnerLib: lib,
+		Log: filepath.Join(dir, "log"),
+		Run: run, RunnerRun: run,
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,16 +18,17 @@ type setting struct {
 	size     bool              // an int64 of bytes
 	forever  bool              // a duration of which 0 means no end
 	flag     bool              // also a flag of `daemon start`
+	restart  bool              // takes effect only when the daemon is started again
 }
 
 // day is in seconds.
 const day = 24 * 60 * 60
 
 var settings = []setting{
-	{key: "registry_path", about: "readable journal of the registry, one JSON object a line; relative to the home folder",
+	{key: "registry_path", restart: true, about: "readable journal of the registry, one JSON object a line; relative to the home folder",
 		field:   func(c *Config) any { return &c.RegistryPath },
 		initial: func(c *Config) any { return c.Paths.Lib + "/registry.jsonl" }},
-	{key: "proc_dir", about: "folder that holds proc/, where each running job has a folder; best on tmpfs",
+	{key: "proc_dir", restart: true, about: "folder that holds proc/, where each running job has a folder; best on tmpfs",
 		field:   func(c *Config) any { return &c.ProcDir },
 		initial: func(c *Config) any { return c.Paths.Run }},
 	{key: "shutdown_timeout", about: `how long jobs get to end when the service stops; seconds, or "1m30s"`,
@@ -44,10 +46,10 @@ var settings = []setting{
 	{key: "max_queue_size", about: "most waiting jobs; further ones are refused; 0 = no limit",
 		field: func(c *Config) any { return &c.MaxQueueSize }, max: 1e12,
 		initial: func(*Config) any { return int64(0) }},
-	{key: "min_free_space", about: "no job is added when the registry's disk has less room than this",
+	{key: "min_free_space", restart: true, about: "no job is added when the registry's disk has less room than this",
 		field: func(c *Config) any { return &c.MinFreeSpace }, max: 1 << 50, size: true,
 		initial: func(*Config) any { return int64(64 << 20) }},
-	{key: "node", about: "this machine's name in job records",
+	{key: "node", restart: true, about: "this machine's name in job records",
 		field:   func(c *Config) any { return &c.Node },
 		initial: func(*Config) any { return hostname() }},
 	{key: "log_level", about: "least weight of what daemon.log tells: debug, info, warn or error",
@@ -62,6 +64,9 @@ var settings = []setting{
 		field: func(c *Config) any { return &c.Retention.Stopped }, max: 36500 * day, forever: true},
 	{key: "retention.deleted", about: "the same for deleted jobs",
 		field: func(c *Config) any { return &c.Retention.Deleted }, max: 36500 * day, forever: true},
+
+	{key: "access.operators", about: "users who may also start, stop, hold and delete others' jobs, read their output and manage queues",
+		field: func(c *Config) any { return &c.Operators }},
 }
 
 // typeLimits is the one table whose keys are free: job types.
@@ -69,6 +74,9 @@ const typeLimits = "type_limits"
 
 const typeLimitsAbout = `how many jobs of a type may be on record: ended ones go, oldest first, to make room,
 # else the addition is refused; as variable: QUEUEMGR_TYPE_LIMITS="command=1000,shell=500"`
+
+// tables are those whose keys are settings.
+var tables = []string{"retention", "access"}
 
 // maxTypeLimit bounds a type's limit.
 const maxTypeLimit = int64(1e12)
@@ -85,7 +93,7 @@ func find(key string) *setting {
 
 // names lists every setting's key, and the tables.
 func names() []string {
-	list := []string{"retention", typeLimits}
+	list := append(slices.Clone(tables), typeLimits)
 	for i := range settings {
 		list = append(list, settings[i].key)
 	}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/queuemgr/queuemgr/job"
 )
 
 // Value is one setting as it is in force.
@@ -28,6 +30,44 @@ func (c *Config) Values() []Value {
 			Text: fmt.Sprint(c.TypeLimits[name])})
 	}
 	return values
+}
+
+// Compare returns what differs from c in newer: what a daemon can take over as it runs, and what it
+// takes over when it is started again.
+func (c *Config) Compare(newer *Config) job.Reloaded {
+	what := job.Reloaded{Changed: []job.SettingChange{}, Restart: []job.SettingChange{}}
+	for i := range settings {
+		s := &settings[i]
+		change := job.SettingChange{Key: s.key, Old: s.toml(c), New: s.toml(newer)}
+		switch {
+		case change.Old == change.New:
+		case s.restart:
+			what.Restart = append(what.Restart, change)
+		default:
+			what.Changed = append(what.Changed, change)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(merged(c.TypeLimits, newer.TypeLimits))) {
+		change := job.SettingChange{Key: typeLimits + "." + name, Old: limitText(c.TypeLimits, name), New: limitText(newer.TypeLimits, name)}
+		if change.Old != change.New {
+			what.Changed = append(what.Changed, change)
+		}
+	}
+	return what
+}
+
+func merged(a, b map[string]int64) map[string]int64 {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return all
+}
+
+// limitText returns a type's limit, "" for none.
+func limitText(limits map[string]int64, name string) string {
+	if n, ok := limits[name]; ok {
+		return fmt.Sprint(n)
+	}
+	return ""
 }
 
 func (c *Config) origin(key string) string {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -23,6 +24,8 @@ func (s *setting) set(c *Config, value any, text bool) error {
 		return s.setNumber(field, value, text)
 	case *slog.Level:
 		return setLevel(field, value)
+	case *[]string:
+		return setList(field, value)
 	case *string:
 		word, ok := value.(string)
 		if !ok || word == "" || !utf8.ValidString(word) || strings.ContainsFunc(word, func(r rune) bool { return r < ' ' }) {
@@ -91,6 +94,33 @@ func (s *setting) setNumber(field *int64, value any, text bool) error {
 		return bad(value, allowed)
 	}
 	*field = n
+	return nil
+}
+
+// setList takes a list of a file, or words with commas between them.
+func setList(field *[]string, value any) error {
+	allowed := `it must be a list of names, as ["ann", "bob"]; as variable: ann,bob`
+	var words []string
+	switch v := value.(type) {
+	case []any:
+		for _, e := range v {
+			word, ok := e.(string)
+			if !ok {
+				return bad(value, allowed)
+			}
+			words = append(words, word)
+		}
+	case string:
+		words = strings.Split(v, ",")
+	default:
+		return bad(value, allowed)
+	}
+	for i, word := range words {
+		if words[i] = strings.TrimSpace(word); words[i] == "" || strings.ContainsFunc(words[i], unicode.IsSpace) || !utf8.ValidString(word) {
+			return bad(value, allowed)
+		}
+	}
+	*field = words
 	return nil
 }
 
@@ -173,6 +203,12 @@ func (s *setting) toml(c *Config) string {
 		return strconv.FormatInt(*v, 10)
 	case *slog.Level:
 		return strconv.Quote(strings.ToLower(v.String()))
+	case *[]string:
+		words := make([]string, len(*v))
+		for i, word := range *v {
+			words[i] = quoteTOML(word)
+		}
+		return "[" + strings.Join(words, ", ") + "]"
 	case *string:
 		return quoteTOML(*v)
 	default:
@@ -189,6 +225,8 @@ func (s *setting) json(c *Config) any {
 		return *v
 	case *slog.Level:
 		return strings.ToLower(v.String())
+	case *[]string:
+		return append([]string{}, *v...)
 	case *string:
 		return *v
 	default:

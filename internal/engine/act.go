@@ -170,6 +170,10 @@ func (a *acting) run(c *core, t *tx) error {
 			a.stale = append(a.stale, j.ID)
 			continue
 		}
+		if err := a.may(j); err != nil {
+			a.refused(j, err)
+			continue
+		}
 		if err := checkAct(a.r, j, *c.queues.Load()); err != nil {
 			a.refused(j, err)
 			continue
@@ -193,11 +197,22 @@ func (a *acting) run(c *core, t *tx) error {
 	return nil
 }
 
+// may asks whether the caller may touch j.
+func (a *acting) may(j *job.Job) *job.Error {
+	if a.r.May == nil {
+		return nil
+	}
+	if err := a.r.May(j); err != nil {
+		return asError(err)
+	}
+	return nil
+}
+
 // refused takes down that j does not allow the action. Of a range, which means those of it that do,
-// only what is no matter of the state is told; of conditions nothing is.
+// only what is no matter of the state or of the caller is told; of conditions nothing is.
 func (a *acting) refused(j *job.Job, err *job.Error) {
 	f := &a.r.Filter
-	if f.Names(j) || f.Explicit() && err.Code != job.WrongState {
+	if f.Names(j) || f.Explicit() && err.Code != job.WrongState && err.Code != job.Forbidden {
 		a.failed = append(a.failed, job.ActFailure{JobID: j.ID, Error: err})
 	} else {
 		a.skipped++

@@ -11,7 +11,7 @@ import (
 
 // BenchmarkEndToEnd is one job from its addition (in bulk) to its committed end.
 func BenchmarkEndToEnd(b *testing.B) {
-	f := enginetest.Start(b, func(o *engine.Options) { o.MaxConcurrent = 50 })
+	f := enginetest.Start(b, func(o *engine.Options) { o.Settings.MaxConcurrent = 50 })
 	ctx := job.WithCaller(context.Background(), job.Caller{Name: "root"})
 	batch := job.Batch{Defaults: job.Spec{Command: []string{"/bin/true"}}, Jobs: make([]job.Spec, b.N)}
 	b.ResetTimer()

@@ -21,12 +21,19 @@ const (
 // interval.
 func (e *Engine) cleanUp(ctx context.Context) {
 	e.sweepLogs(ctx)
-	tick := time.NewTicker(e.o.CleanupInterval)
+	interval := e.o.settings().CleanupInterval
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-e.reload:
+			if now := e.o.settings().CleanupInterval; now != interval {
+				interval = now
+				tick.Reset(interval)
+			}
+			continue
 		case <-tick.C:
 		}
 		if err := e.retain(ctx); err != nil && ctx.Err() == nil {
@@ -37,9 +44,9 @@ func (e *Engine) cleanUp(ctx context.Context) {
 
 // retain purges what the settings no longer keep, in batches between which others write.
 func (e *Engine) retain(ctx context.Context) error {
-	now := e.o.Now().UTC()
+	now, settings := e.o.Now().UTC(), e.o.settings()
 	for _, state := range []job.State{job.Completed, job.Failed, job.Stopped, job.Skipped, job.Deleted} {
-		age, ok := e.o.Retention[state]
+		age, ok := settings.Retention[state]
 		if !ok {
 			continue
 		}
@@ -47,9 +54,9 @@ func (e *Engine) retain(ctx context.Context) error {
 			return err
 		}
 	}
-	if e.o.MaxRetained > 0 {
+	if settings.MaxRetained > 0 {
 		ended := slices.DeleteFunc(slices.Clone(job.States), func(s job.State) bool { return !s.Ended() })
-		if err := e.purge(ctx, store.Purge{States: ended, Keep: e.o.MaxRetained, Limit: purgeBatch, At: now}); err != nil {
+		if err := e.purge(ctx, store.Purge{States: ended, Keep: settings.MaxRetained, Limit: purgeBatch, At: now}); err != nil {
 			return err
 		}
 	}

@@ -69,6 +69,8 @@ func (c *core) pauseClaims() {
 }
 
 func newCore(ctx context.Context, o *Options, proc *procView, in *mailbox) (*core, error) {
+	o.now = new(atomic.Pointer[Settings])
+	o.now.Store(&o.Settings)
 	c := &core{o: o, proc: proc, in: in, live: map[int64]*job.Job{},
 		queueLive: map[string]int{}, envs: map[int64][]string{}}
 	var err error

@@ -54,7 +54,7 @@ func (c *core) dispatch(t *tx) {
 
 // schedulerState is what is live now.
 func (c *core) schedulerState() scheduler.State {
-	s := scheduler.State{MaxLive: c.o.MaxConcurrent, Live: len(c.live), Last: c.lastQueue}
+	s := scheduler.State{MaxLive: c.o.settings().MaxConcurrent, Live: len(c.live), Last: c.lastQueue}
 	for name, q := range *c.queues.Load() {
 		s.Queues = append(s.Queues, scheduler.Queue{Name: name, Limit: q.Concurrency, Live: c.queueLive[name], Paused: q.Paused})
 	}
@@ -88,6 +88,9 @@ func (c *core) start(j *job.Job, env []string) wire.Start {
 		TimeoutMS: time.Duration(j.Timeout).Milliseconds(),
 		GraceMS:   time.Duration(j.Grace).Milliseconds(),
 		Env:       c.environ(j, env),
+	}
+	if c.o.Drops {
+		s.User, s.By = j.User, &j.UID
 	}
 	if j.Timeout > 0 {
 		s.TimeoutMS = max(s.TimeoutMS, 1) // 0 would mean no limit

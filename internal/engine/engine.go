@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -32,6 +33,28 @@ type Options struct {
 	LogDir  string // of the jobs' output
 	ProcDir string // holds proc/<job id>/
 
+	// Settings are those to begin with. ReadSettings reads them again when Reload is asked for; nil =
+	// there is nothing to read.
+	Settings     Settings
+	ReadSettings func() (Settings, job.Reloaded, error)
+
+	// Drops says that each job runs as its own account, job.Job.User: a runner that does not do so is
+	// given none.
+	Drops bool
+
+	// Problems are asked for the status; each returns "" when all is well. May be nil.
+	Problems []func() string
+	// BeforePrune is called before changes are forgotten and returns up to which sequence number
+	// every other reader has them safe. May be nil.
+	BeforePrune func() uint64
+
+	atPoint func(name string) // test hook of core.point
+
+	now *atomic.Pointer[Settings] // in force; set by newCore
+}
+
+// Settings are what can change while the engine runs.
+type Settings struct {
 	MaxConcurrent   int // most live jobs; 0 = no limit
 	ShutdownTimeout time.Duration
 	CleanupInterval time.Duration
@@ -42,15 +65,10 @@ type Options struct {
 	MaxRetained  int64            // most ended jobs on record; 0 = no limit
 	MaxQueueSize int64            // most waiting jobs; 0 = no limit
 	TypeLimits   map[string]int64 // most jobs of a type on record
-
-	// Problems are asked for the status; each returns "" when all is well. May be nil.
-	Problems []func() string
-	// BeforePrune is called before changes are forgotten and returns up to which sequence number
-	// every other reader has them safe. May be nil.
-	BeforePrune func() uint64
-
-	atPoint func(name string) // test hook of core.point
 }
+
+// settings returns those in force.
+func (o *Options) settings() *Settings { return o.now.Load() }
 
 // Engine runs the queue. Start it, use it as a job.Service, Close it.
 type Engine struct {
@@ -59,6 +77,9 @@ type Engine struct {
 	core    *core
 	in      *mailbox
 	proc    *procView
+
+	reloading sync.Mutex
+	reload    chan struct{} // holds a token when the cleanup interval may have changed
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -83,7 +104,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	run, cancel := context.WithCancel(context.Background())
-	e := &Engine{o: o, started: o.Now(), core: c, in: in, proc: proc, cancel: cancel, done: make(chan struct{})}
+	e := &Engine{o: o, started: o.Now(), core: c, in: in, proc: proc, cancel: cancel, done: make(chan struct{}), reload: make(chan struct{}, 1)}
 	e.wg.Go(func() { defer close(e.done); c.run(run) })
 	e.wg.Go(func() { (&link{o: &e.o, in: in, epoch: epoch, quit: &c.quit}).run(run) })
 	e.wg.Go(func() { proc.run(run) })
@@ -103,6 +124,34 @@ func (e *Engine) Close() {
 // Shutdown implements job.Service.
 func (e *Engine) Shutdown(ctx context.Context, keepJobs bool) error {
 	return e.do(ctx, func(c *core, t *tx) error { c.beginShutdown(t, keepJobs); return nil })
+}
+
+// Reload implements job.Service.
+func (e *Engine) Reload(context.Context) (job.Reloaded, error) {
+	if e.o.ReadSettings == nil {
+		return job.Reloaded{}, &job.Error{Code: job.WrongState, Message: "this daemon has no settings that can be read again", Hint: "start it again"}
+	}
+	e.reloading.Lock() // what is read last stays in force
+	defer e.reloading.Unlock()
+	settings, what, err := e.o.ReadSettings()
+	if err != nil {
+		return job.Reloaded{}, err
+	}
+	e.o.now.Store(&settings)
+	select {
+	case e.reload <- struct{}{}:
+	default:
+	}
+	e.in.wake() // more slots may be free
+	return what, nil
+}
+
+// Alive returns once the core and the registry's writer, through which all goes, have answered. That
+// one of them refuses, as on a full disk, is an answer too.
+func (e *Engine) Alive(ctx context.Context) error {
+	_ = e.do(ctx, func(*core, *tx) error { return nil })
+	_ = e.o.Store.SkipIDs(ctx, 0)
+	return ctx.Err()
 }
 
 // do runs f in the core's next step and returns when what f changed is committed. When ctx ends

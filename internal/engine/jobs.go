@@ -57,7 +57,8 @@ func (e *Engine) add(ctx context.Context, b job.Batch) ([]*job.Job, error) {
 		return nil, &job.Error{Code: job.Forbidden, Message: "nobody is known to ask for this job"}
 	}
 	now := e.o.Now().UTC().Truncate(1000)
-	add := store.AddJobs{At: now, MaxWaiting: e.o.MaxQueueSize, TypeLimits: e.o.TypeLimits, Jobs: make([]store.NewJob, len(b.Jobs))}
+	settings := e.o.settings()
+	add := store.AddJobs{At: now, MaxWaiting: settings.MaxQueueSize, TypeLimits: settings.TypeLimits, Jobs: make([]store.NewJob, len(b.Jobs))}
 	queues := e.core.queues.Load()
 	if err := (&job.Spec{Command: []string{"defaults"}, Env: b.Defaults.Env}).Check(); err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func (e *Engine) add(ctx context.Context, b job.Batch) ([]*job.Job, error) {
 func newJob(s *job.Spec, q *job.Queue, caller job.Caller) *job.Job {
 	j := &job.Job{
 		Key: s.Key, Name: s.Name, Queue: q.Name, Type: s.Type, State: job.Queued, Command: s.Command, Params: s.Params,
-		Cwd: s.Cwd, Tags: s.Tags, Owner: caller.Name, UID: caller.UID, GID: caller.GID, MaxAttempts: 1,
+		Cwd: s.Cwd, Tags: s.Tags, Owner: caller.Name, User: s.User, UID: caller.UID, GID: caller.GID, MaxAttempts: 1,
 		Timeout: s.Timeout, Grace: s.Grace, StopSignal: s.StopSignal, OnLost: s.OnLost, Split: s.Split, Umask: s.Umask,
 	}
 	if s.Priority != nil {
@@ -141,6 +142,7 @@ func fill(s, d *job.Spec) {
 		s.Shell, s.Command = d.Shell, d.Command
 	}
 	s.Queue, s.Type, s.Name, s.Cwd = or(s.Queue, d.Queue), or(s.Type, d.Type), or(s.Name, d.Name), or(s.Cwd, d.Cwd)
+	s.User = or(s.User, d.User)
 	s.StopSignal, s.OnLost = or(s.StopSignal, d.StopSignal), or(s.OnLost, d.OnLost)
 	s.Timeout, s.Grace = or(s.Timeout, d.Timeout), or(s.Grace, d.Grace)
 	s.Priority, s.Umask = or(s.Priority, d.Priority), or(s.Umask, d.Umask)
@@ -253,6 +255,7 @@ func (e *Engine) waitReason(j *job.Job, counts map[string]map[job.State]int64) s
 	for _, states := range counts {
 		total += liveCount(states)
 	}
+	most := e.o.settings().MaxConcurrent
 	switch {
 	case j.State == job.Held:
 		return fmt.Sprintf("held: queuemgr job start %d", j.ID)
@@ -262,8 +265,8 @@ func (e *Engine) waitReason(j *job.Job, counts map[string]map[job.State]int64) s
 		return *problem
 	case q.Concurrency > 0 && live >= q.Concurrency:
 		return fmt.Sprintf("queue %s has %d of %d slots taken", j.Queue, live, q.Concurrency)
-	case e.o.MaxConcurrent > 0 && total >= e.o.MaxConcurrent:
-		return fmt.Sprintf("%d of %d slots are taken (max_concurrent_jobs)", total, e.o.MaxConcurrent)
+	case most > 0 && total >= most:
+		return fmt.Sprintf("%d of %d slots are taken (max_concurrent_jobs)", total, most)
 	default:
 		return "next in line"
 	}

@@ -88,8 +88,9 @@ func (l *link) greet(ctx context.Context, conn *wire.Conn) (*wire.Welcome, error
 	if err != nil {
 		return nil, fmt.Errorf("read the runner's cursor: %w", err)
 	}
+	timeout := l.o.settings().ShutdownTimeout.Milliseconds()
 	err = conn.Send(&wire.Message{Hello: &wire.Hello{Proto: wire.Proto, Version: l.o.Version, Registry: l.o.Store.RegistryID(),
-		Epoch: l.epoch, Journal: cursor.Journal, Cursor: cursor.Seq}})
+		Epoch: l.epoch, Journal: cursor.Journal, Cursor: cursor.Seq, ShutdownTimeoutMS: &timeout}})
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +98,8 @@ func (l *link) greet(ctx context.Context, conn *wire.Conn) (*wire.Welcome, error
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("runner's answer to hello: %w", err)
+	case m.Welcome != nil && l.o.Drops && !m.Welcome.Drops:
+		return nil, fmt.Errorf("the runner (pid %d) runs every job as its own user; start the service's own: systemctl restart queuemgr-runner", m.Welcome.PID)
 	case m.Welcome != nil:
 		return m.Welcome, nil
 	case m.Refused != nil && m.Refused.Code == wire.RefusedEpoch:

@@ -111,8 +111,8 @@ func newWorld(t *rapid.T, dir string) *world {
 	if w.proc, err = newProcView(dir, log); err != nil {
 		t.Fatal(err)
 	}
-	w.opts = &Options{Store: w.store, Hub: w.hub, Now: w.os.Now, Log: log, Node: "model", LogDir: dir, ProcDir: dir, MaxConcurrent: 3,
-		ShutdownTimeout: time.Minute, NewRunID: w.newRunID,
+	w.opts = &Options{Store: w.store, Hub: w.hub, Now: w.os.Now, Log: log, Node: "model", LogDir: dir, ProcDir: dir,
+		Settings: Settings{MaxConcurrent: 3, ShutdownTimeout: time.Minute}, NewRunID: w.newRunID,
 		atPoint: func(name string) {
 			if name == w.dieAt {
 				panic(errDied)

@@ -37,17 +37,18 @@ func (c *core) beginShutdown(t *tx, keepJobs bool) {
 		})
 		return
 	}
+	timeout := c.o.settings().ShutdownTimeout
 	for id := range c.live {
 		if j := c.current(t, id); j.Want == "" {
-			grace := min(time.Duration(j.Grace), c.o.ShutdownTimeout)
+			grace := min(time.Duration(j.Grace), timeout)
 			c.askToEnd(t, j, job.WantShutdown, &grace, false)
 		}
 	}
 	t.after = append(t.after, func() {
 		if c.shutdown == nil {
-			c.o.Log.Info("shutting down", "live", len(c.live), "timeout", c.o.ShutdownTimeout)
+			c.o.Log.Info("shutting down", "live", len(c.live), "timeout", timeout)
 			c.stopping.Store(true)
-			c.shutdown = &shutdown{deadline: time.After(c.o.ShutdownTimeout)}
+			c.shutdown = &shutdown{deadline: time.After(timeout)}
 		}
 	})
 }

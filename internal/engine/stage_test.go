@@ -168,7 +168,7 @@ func onStage(t *testing.T, atOnce int, f func(*testing.T, *stage)) {
 		}
 		s := &stage{t: t, store: &watched{Store: registry}}
 		o := Options{Store: s.store, Hub: hub, Now: time.Now, NewRunID: rand.Text, Log: slog.New(slog.DiscardHandler), Node: "test",
-			LogDir: dir, ProcDir: dir, MaxConcurrent: atOnce, ShutdownTimeout: 30 * time.Second}
+			LogDir: dir, ProcDir: dir, Settings: Settings{MaxConcurrent: atOnce, ShutdownTimeout: 30 * time.Second}}
 		proc, err := newProcView(dir, o.Log)
 		if err != nil {
 			t.Fatal(err)
@@ -360,7 +360,7 @@ func TestShutdownThatCannotBeRecorded(t *testing.T) {
 		}
 		s.store.refuseIf(nil)
 		s.connect(run)
-		time.Sleep(2 * s.o.ShutdownTimeout) // a shutdown under way would end meanwhile
+		time.Sleep(2 * s.o.Settings.ShutdownTimeout) // a shutdown under way would end meanwhile
 		synctest.Wait()
 		s.wantState(j.ID, job.Running)
 		held := s.add() // is not refused
@@ -371,7 +371,7 @@ func TestShutdownThatCannotBeRecorded(t *testing.T) {
 		}
 		synctest.Wait()
 		s.wantState(j.ID, job.Stopping)
-		if got := s.conn.stops(); len(got) != 1 || got[0].RunID != run.RunID || got[0].Force || *got[0].GraceMS != s.o.ShutdownTimeout.Milliseconds() {
+		if got := s.conn.stops(); len(got) != 1 || got[0].RunID != run.RunID || got[0].Force || *got[0].GraceMS != s.o.Settings.ShutdownTimeout.Milliseconds() {
 			t.Errorf("the runner was told %+v, want one stop within the time-out", got)
 		}
 	})
@@ -388,7 +388,7 @@ func TestShutdownForcesOnTheNextConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.store.refuseIf(all)
-		time.Sleep(s.o.ShutdownTimeout)
+		time.Sleep(s.o.Settings.ShutdownTimeout)
 		synctest.Wait()
 		if got := s.conn.stops(); len(got) != 1 || !s.conn.isClosed() {
 			t.Fatalf("the runner was told %+v, connection given up: %v", got, s.conn.isClosed())

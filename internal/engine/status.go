@@ -15,7 +15,7 @@ func (e *Engine) Status(ctx context.Context) (*job.Status, error) {
 	}
 	s := &job.Status{
 		Version: e.o.Version, Uptime: job.Duration(e.o.Now().Sub(e.started)), PID: os.Getpid(), Node: e.o.Node,
-		Seq: e.o.Store.Seq(), Jobs: map[job.State]int64{}, Queues: queues, Home: e.o.Home, ShutdownTimeout: job.Duration(e.o.ShutdownTimeout), StartedAt: e.started.UTC(),
+		Seq: e.o.Store.Seq(), Jobs: map[job.State]int64{}, Queues: queues, Home: e.o.Home, ShutdownTimeout: job.Duration(e.o.settings().ShutdownTimeout), StartedAt: e.started.UTC(),
 	}
 	for _, states := range e.o.Store.Counts().ByQueue {
 		for state, n := range states {

@@ -29,6 +29,11 @@ func (h *Handler) daemonRoutes() []route {
 			body:  shutdownOptions{}, optional: true, status: 202, errors: []job.Code{job.Invalid, job.Forbidden}, serve: h.shutdown,
 		},
 		{
+			method: http.MethodPost, path: "/api/daemon/reload", id: "reload", group: "daemon", summary: "Read the settings again",
+			about:  "Answers with what has changed. Settings that are not right change nothing. daemon.log is opened anew.",
+			status: 200, result: job.Reloaded{}, errors: []job.Code{job.Invalid, job.Forbidden, job.WrongState}, serve: h.reload,
+		},
+		{
 			method: http.MethodGet, path: openAPIPath, id: "getOpenAPI", group: "daemon", summary: "This document",
 			status: 200, result: map[string]any{}, serve: h.document,
 		},
@@ -61,6 +66,14 @@ func (h *Handler) shutdown(w http.ResponseWriter, r *request) error {
 	}
 	w.WriteHeader(http.StatusAccepted)
 	return nil
+}
+
+func (h *Handler) reload(w http.ResponseWriter, r *request) error {
+	what, err := h.o.Service.Reload(r.Context())
+	if err != nil {
+		return err
+	}
+	return h.reply(w, r, http.StatusOK, what)
 }
 
 func (h *Handler) document(w http.ResponseWriter, _ *request) error {

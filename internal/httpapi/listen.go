@@ -13,6 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ListenGroup is Listen for a socket that the members of a group may connect to as well (mode 0660):
+// who may use the service of a machine.
+func ListenGroup(path string, gid int) (net.Listener, error) {
+	l, err := Listen(path)
+	if err != nil {
+		return nil, err
+	}
+	// The group first: that of the daemon must never have what the other is given.
+	if err := errors.Join(os.Chown(path, -1, gid), os.Chmod(path, 0o660)); err != nil {
+		return nil, errors.Join(fmt.Errorf("give the socket to its group: %w", err), l.Close())
+	}
+	return l, nil
+}
+
 // Listen listens on a unix socket at path that only its own user may connect to (mode 0600). It
 // replaces a socket that is there already: only who holds the home's lock may call it, and then no
 // daemon can be behind that socket. Closing the listener removes the socket.

@@ -9,6 +9,7 @@ import (
 
 var daemonCases = []testCase{
 	{"Status", daemonStatus},
+	{"Reload", daemonReload},
 	{"ShutdownStopsJobs", daemonShutdown},
 	{"ShutdownKeepsJobs", daemonShutdownKeeping},
 }
@@ -33,6 +34,12 @@ func daemonStatus(s *suite) {
 	}
 	g.open()
 	s.wait(live)
+}
+
+func daemonReload(s *suite) {
+	what, err := s.Reload(s.ctx)
+	s.ok(err)
+	s.same("what has changed", what, job.Reloaded{Changed: []job.SettingChange{}, Restart: []job.SettingChange{}})
 }
 
 func daemonShutdown(s *suite) {

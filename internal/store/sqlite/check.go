@@ -41,12 +41,16 @@ const checkRows = 20
 // Check looks through the whole registry and returns what is wrong with it, in words. It reads
 // everything: at a million jobs it takes ten seconds. It sees one state of a registry in use.
 func (s *Store) Check(ctx context.Context) (problems []string, err error) {
+	return s.findProblems(ctx, append([]string{"PRAGMA integrity_check(20)"}, checks...))
+}
+
+func (s *Store) findProblems(ctx context.Context, queries []string) (problems []string, err error) {
 	tx, err := s.lists.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, s.explain(fmt.Errorf("check the registry: %w", err))
 	}
 	defer func() { err = errors.Join(err, tx.Rollback()) }()
-	for _, query := range append([]string{"PRAGMA integrity_check(20)"}, checks...) {
+	for _, query := range queries {
 		found, err := checkOne(ctx, tx, query)
 		if err != nil {
 			return nil, s.explain(fmt.Errorf("check the registry: %w", err))

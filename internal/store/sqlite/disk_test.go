@@ -35,12 +35,18 @@ func TestFullDiskThatSQLiteDoesNotKnow(t *testing.T) { runWithDisk(t, refusedEnv
 // alone.
 func runWithDisk(t *testing.T, env string) {
 	t.Helper()
+	runWithDiskAt(t, env, t.TempDir())
+}
+
+// runWithDiskAt runs a child that says by arg where it mounts.
+func runWithDiskAt(t *testing.T, env, arg string) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), exe)
-	cmd.Env = append(os.Environ(), env+"="+t.TempDir())
+	cmd.Env = append(os.Environ(), env+"="+arg)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}}

@@ -47,8 +47,12 @@ func inspect(ctx context.Context, path string) (exists bool, err error) {
 }
 
 // checkNoRest refuses to begin anew beside the write-ahead log of a registry that is gone: SQLite
-// would throw it away.
+// would throw it away. It also refuses where a restore was cut off that had to move a damaged one away.
 func checkNoRest(path string) error {
+	if hasContent(path + restoring) {
+		return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is missing: a restore was cut off before its last step", path),
+			Hint: "say it again: queuemgr registry restore FILE; what was there before is in " + path + ".replaced-1 or the highest such number"}
+	}
 	if !hasContent(path + "-wal") {
 		return nil
 	}

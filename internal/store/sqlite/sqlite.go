@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -30,6 +31,9 @@ type Options struct {
 	Log      *slog.Logger
 	// ReadOnly opens a registry for reading, beside a daemon or without one; writes are refused.
 	ReadOnly bool
+
+	migrations fs.FS // nil = the program's own; tests have later ones
+	keepsNoOld bool  // makes no copy before it brings the schema up to date
 }
 
 // Store is a registry in a SQLite file.
@@ -98,9 +102,9 @@ func (s *Store) open(ctx context.Context) error {
 		return &job.Error{Code: job.NotFound, Message: fmt.Sprintf("there is no registry %s", s.o.Path),
 			Hint: "it is made when the daemon starts for the first time"}
 	case !exists:
-		err = create(ctx, s.o.Path)
+		err = create(ctx, &s.o)
 	default:
-		err = migrate(ctx, s.o.Path, s.o.ReadOnly)
+		err = migrate(ctx, &s.o)
 	}
 	if err != nil {
 		return err
