@@ -81,6 +81,22 @@ install: build ## put both binaries into $(DESTDIR)$(PREFIX)/bin (PREFIX=/usr/lo
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 0755 bin/queuemgr bin/queuemgr-runner '$(DESTDIR)$(PREFIX)/bin/'
 
+.PHONY: man
+man: build ## write the manual pages into dist/man
+	bin/queuemgr man dist/man
+
+.PHONY: package
+package: ## make the .deb and .rpm for this machine's architecture in dist/
+	VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' GO='$(GO)' scripts/release packages
+
+.PHONY: release
+release: ## make archives, packages, checksums and SBOM for all architectures in dist/
+	VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' GO='$(GO)' scripts/release
+
+.PHONY: check-release
+check-release: ## make the release twice, apart, and fail when a byte differs
+	VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' GO='$(GO)' scripts/check-release
+
 .PHONY: clean
 clean: ## remove what make built
-	rm -rf bin
+	rm -rf bin dist
