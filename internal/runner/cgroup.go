@@ -205,7 +205,13 @@ func (u *unitCgroup) kill(pid int) error {
 	defer func() { _ = unix.Close(fd) }() // nothing is left to do with it
 	// The handle is to whatever has the pid now.
 	groups, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
-	if err != nil || !u.has(string(groups)) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("kill %d: %w", pid, err)
+	}
+	if !u.has(string(groups)) {
 		return nil
 	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {

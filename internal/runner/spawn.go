@@ -212,8 +212,8 @@ func (p *spawnPool) identify(s *wire.Start) (*identity, *SpawnError) {
 	return nil, nil
 }
 
-// findProgram is the function of that name with the rights of who. For the exec itself nothing is left
-// to chance meanwhile: the child, too, has those rights when it changes directory and execs.
+// findProgram is the function of that name with the rights of who. What changes between that and the exec
+// opens no door: the child has the same rights, and no other, when it changes directory and execs.
 func (p *spawnPool) findProgram(s *wire.Start, who *identity) (path string, err *SpawnError) {
 	if who == nil {
 		return findProgram(s)

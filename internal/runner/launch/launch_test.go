@@ -2,12 +2,15 @@ package launch
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,5 +83,18 @@ func TestRunnerIsNoPartOfTheJob(t *testing.T) {
 	}
 	if err := conn.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRunnerOfAnother: where systemd starts the runner, the daemon says so and starts none.
+func TestRunnerOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	s := Starter{Socket: filepath.Join(dir, "s"), LogFile: filepath.Join(dir, "log"), Log: slog.New(slog.DiscardHandler)}
+	_, err := s.Dial(t.Context())
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "systemctl start queuemgr-runner") {
+		t.Errorf("got %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }

@@ -31,10 +31,13 @@ func pair(t *testing.T) (*Conn, net.Conn) {
 func TestRoundTrip(t *testing.T) {
 	a, nc := pair(t)
 	b := NewConn(nc)
-	umask, grace, code := uint32(0o22), int64(5), 0
+	umask, grace, code, root, none := uint32(0o22), int64(5), 0, uint32(0), int64(0)
 	for _, want := range []*Message{
 		{Hello: &Hello{Proto: 1, Version: "v", Registry: "r", Epoch: 1 << 60, Journal: "j", Cursor: 3}},
 		{Start: []Start{{RunID: "a", JobID: 1, Fence: 2, Argv: []string{"<&>", "ü"}, Env: []string{"A=\n"}, Umask: &umask}}},
+		{Start: []Start{{RunID: "a", User: "anna", By: &root}}},
+		{Hello: &Hello{Proto: 1, ShutdownTimeoutMS: &none}},
+		{Welcome: &Welcome{Proto: 1, Drops: true}},
 		{Stop: []Stop{{RunID: "a", Why: "user", GraceMS: &grace, Force: true}}},
 		{Ack: &Ack{Cursor: 7}}, {Quit: &Quit{}}, {Bye: &Bye{Running: 2}},
 		{Welcome: &Welcome{Proto: 1, Runs: []Run{{RunID: "a", State: RunStarted, PID: 3}}}},
