@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	for env, child := range map[string]func(string) error{crashEnv: crashChild, diskEnv: diskChild, refusedEnv: refusedChild, backupDiskEnv: backupDiskChild} {
+	for env, child := range map[string]func(string) error{crashEnv: crashChild, diskEnv: diskChild, refusedEnv: refusedChild, backupDiskEnv: backupDiskChild, restoreEnv: restoreChild} {
 		if arg := os.Getenv(env); arg != "" {
 			if err := child(arg); err != nil {
 				fmt.Fprintln(os.Stderr, err)
