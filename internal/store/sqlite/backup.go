@@ -156,46 +156,57 @@ func reason(err error) error {
 // pagesAtOnce is how much is copied before the context is asked again, in pages: 4 MiB.
 const pagesAtOnce = 1024
 
-// copyRegistry copies the registry at path over the empty file to and brings it to disk. It is one
-// state: the copying holds a read transaction, so what is committed meanwhile stays in the log. Pages
-// are copied as they are (VACUUM INTO builds each index anew, and holds the log for much longer).
+// copyRegistry copies the registry at path over the empty file to and brings it to disk.
 func copyRegistry(ctx context.Context, path, to string, copying func()) (done BackedUp, err error) {
-	db, err := openDB(path, reading)
+	done, size, err := snapshot(ctx, path, to, copying)
 	if err != nil {
 		return done, err
+	}
+	if err := alone(ctx, to); err != nil {
+		return done, copyError(path, to, size, err)
+	}
+	if err := syncFile(to); err != nil {
+		return done, targetError(filepath.Dir(to), err)
+	}
+	return done, nil
+}
+
+// snapshot copies the pages of one state: it holds a read transaction, during which the log of a
+// registry in use can't begin anew and grows. So nothing else is done in it, and pages are copied as
+// they are: VACUUM INTO takes half as long again.
+func snapshot(ctx context.Context, path, to string, copying func()) (done BackedUp, size int64, err error) {
+	db, err := openDB(path, reading)
+	if err != nil {
+		return done, size, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	c, err := db.Conn(ctx)
 	if err != nil {
-		return done, copyError(path, to, 0, err)
+		return done, size, copyError(path, to, 0, err)
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	if _, err := c.ExecContext(ctx, "BEGIN"); err != nil {
-		return done, copyError(path, to, 0, err)
+		return done, size, copyError(path, to, 0, err)
 	}
 	defer func() {
 		_, end := c.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		err = errors.Join(err, end)
 	}()
-	var size int64
 	err = c.QueryRowContext(ctx, `SELECT next_job, (SELECT coalesce(sum(n), 0) FROM counters WHERE state <> 'deleted'), page_count * page_size
 		FROM registry, pragma_page_count, pragma_page_size`).Scan(&done.NextID, &done.Jobs, &size)
 	if err != nil {
-		return done, copyError(path, to, 0, fmt.Errorf("read the registry's state: %w", err))
+		return done, size, copyError(path, to, 0, fmt.Errorf("read the registry's state: %w", err))
 	}
 	if free, err := (&disk{dir: filepath.Dir(to)}).free(); err == nil && free < size {
-		return done, noRoom(to, size, nil)
+		return done, size, noRoom(to, size, nil)
 	}
 	if copying != nil {
 		copying()
 	}
 	if err := c.Raw(func(dc any) error { return copyPages(ctx, dc, to) }); err != nil {
-		return done, copyError(path, to, size, err)
+		return done, size, copyError(path, to, size, err)
 	}
-	if err := alone(ctx, to); err != nil {
-		return done, copyError(path, to, size, err)
-	}
-	return done, syncFile(to)
+	return done, size, nil
 }
 
 // copyPages copies a connection's database.
