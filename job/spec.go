@@ -20,10 +20,10 @@ type Spec struct {
 	Priority *int            `json:"priority,omitempty"`
 	Tags     []string        `json:"tags,omitempty"`
 
-	User  string            `json:"user,omitempty"`  // account to run as, "" = as the service's rules say
-	Cwd   string            `json:"cwd,omitempty"`   // absolute; "" = /
-	Env   map[string]string `json:"env,omitempty"`   // whole environment, laid over Defaults' in a batch
-	Umask *uint32           `json:"umask,omitempty"` // nil = the runner's
+	User  string  `json:"user,omitempty"`  // account to run as, "" = as the service's rules say
+	Cwd   string  `json:"cwd,omitempty"`   // absolute; "" = /
+	Env   Env     `json:"env,omitempty"`   // whole environment, laid over Defaults' in a batch
+	Umask *uint32 `json:"umask,omitempty"` // nil = the runner's
 
 	Timeout    Duration `json:"timeout,omitempty"`     // 0 = none
 	Grace      Duration `json:"grace,omitempty"`       // 0 = DefaultGrace
