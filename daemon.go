@@ -50,10 +50,11 @@ type daemon struct {
 	level  *slog.LevelVar
 	notify *systemd.Notifier
 
-	lock  *homeLock
-	jsonl *jsonl.Writer
-	hub   *engine.Hub
-	store *sqlite.Store
+	inJournal bool // the log goes to systemd's journal, too
+	lock      *homeLock
+	jsonl     *jsonl.Writer
+	hub       *engine.Hub
+	store     *sqlite.Store
 
 	engine *engine.Engine
 }
@@ -65,6 +66,7 @@ func runDaemon(ctx context.Context, how cli.Daemon) (err error) {
 	d := &daemon{Daemon: how, c: c, level: new(slog.LevelVar)}
 	d.now.Store(c)
 	d.level.Set(c.LogLevel)
+	d.inJournal = d.Console != nil && systemd.JournalWanted()
 	d.log = slog.New(d.logHandler())
 	d.notify = systemd.NewNotifier(d.log)
 	if err := makeFolders(c); err != nil {
@@ -106,7 +108,7 @@ func (d *daemon) logHandler() slog.Handler {
 	switch {
 	case d.Console == nil:
 		return text(d.Log)
-	case systemd.JournalWanted():
+	case d.inJournal:
 		return slog.NewMultiHandler(text(d.Log), systemd.NewJournalHandler(d.level))
 	}
 	return text(io.MultiWriter(d.Log, d.Console))
@@ -249,6 +251,9 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
 	defer stop()
 	beside.Go(func() { d.notify.Watch(serving, d.alive) })
 	beside.Go(func() { d.reloadOnHangup(serving) })
+	if d.inJournal {
+		beside.Go(func() { d.logJobs(serving) })
+	}
 
 	var err error
 	select {

@@ -55,7 +55,7 @@ func (c *Client) broken(ctx context.Context, err error, method string, reached b
 		err = noAnswer{err}
 		switch {
 		case errors.Is(err, fs.ErrPermission):
-			return &job.Error{Code: job.Forbidden, Message: "you may not use the daemon at " + where, Hint: "ask its owner, or use a home of your own (--home)", Err: err}
+			return &job.Error{Code: job.Forbidden, Message: "you may not use the daemon at " + where, Hint: "the system service is for members of group queuemgr (sudo usermod -aG queuemgr $USER, then log in anew); or use a home of your own (--home)", Err: err}
 		case len(c.o.Socket) > job.MaxSocketPath:
 			return &job.Error{Code: job.Invalid, Err: err, Hint: "use a home with a shorter path (--home or QUEUEMGR_HOME)",
 				Message: fmt.Sprintf("the socket's path is %d bytes long, Linux takes at most %d: %s", len(c.o.Socket), job.MaxSocketPath, c.o.Socket)}

@@ -22,6 +22,7 @@ type addOptions struct {
 	key   string
 	tags  []string
 	cwd   string
+	user  string
 	env   []string
 	clean bool
 	prio  int
@@ -72,6 +73,7 @@ The flags are defaults for its lines.
 	f.StringVar(&o.key, "key", "", "unique `KEY` to select the job by; refused when it is on record already")
 	f.StringArrayVar(&o.tags, "tag", nil, "`TAG` to select by; may be repeated")
 	f.StringVar(&o.cwd, "cwd", "", "`DIR` to run in (default the present one)")
+	f.StringVar(&o.user, "user", "", "`NAME` of the account to run as; for root and whom the service's policy lists")
 	f.StringArrayVar(&o.env, "env", nil, "`K=V` sets a variable, K alone copies it; may be repeated")
 	f.BoolVar(&o.clean, "clean-env", false, "take no variable along but those of --env")
 	f.StringVar(&o.timeout, "timeout", "", "`TIME` limit of an attempt: seconds, or 1h30m, 2d")
@@ -182,6 +184,11 @@ func (o *addOptions) spec(a *app) (job.Spec, error) {
 	if s.Cwd, err = a.workingDirectory(o.cwd); err != nil {
 		return s, err
 	}
+	if o.cwd == "" && a.changesUser() && !forAll(s.Cwd) {
+		a.warn("it runs in /, since another account than root's can't enter %s; choose a directory with --cwd", printable(s.Cwd))
+		s.Cwd = "/"
+	}
+	s.User = o.user
 	if s.Env, err = a.captureEnv(o.env, o.clean); err != nil {
 		return s, err
 	}

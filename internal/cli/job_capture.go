@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/queuemgr/queuemgr/internal/config"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -50,6 +52,31 @@ func (a *app) captureEnv(flags []string, clean bool) (map[string]string, error) 
 		a.warn("left out of the job's environment, not valid UTF-8: %s", strings.Join(left, ", "))
 	}
 	return env, nil
+}
+
+// changesUser reports whether a job that this process adds runs as another account: root's do in the
+// system service.
+func (a *app) changesUser() bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	paths, err := config.FindPaths(a.home, a.Environ, config.ForClient)
+	return err == nil && paths.System
+}
+
+// forAll reports whether everybody may enter a directory, by the modes of it and of those above it.
+func forAll(dir string) bool {
+	for {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			return true
+		}
+		dir = above
+	}
 }
 
 // readUmask returns this process's umask without setting it, as umask(2) would.

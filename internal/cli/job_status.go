@@ -102,7 +102,7 @@ func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
 		{"Job", fmt.Sprint(j.ID)}, {"Key", printable(j.Key)}, {"Name", printable(j.Name)}, {"State", state},
 		{"Error", printable(j.Error)}, {"Progress", progress(j)}, {"Status", printable(j.StatusText)},
 		{"Command", commandText(j)}, {"Type", typeName(j)}, {"Directory", printable(j.Cwd)},
-		{"Queue", j.Queue}, {"Priority", number(j.Priority)}, {"Tags", printable(strings.Join(j.Tags, ", "))}, {"Owner", printable(j.Owner)},
+		{"Queue", j.Queue}, {"Priority", number(j.Priority)}, {"Tags", printable(strings.Join(j.Tags, ", "))}, {"Owner", printable(j.Owner)}, {"Runs as", otherAccount(j)},
 		{"Added", moment(now, j.CreatedAt)}, {"Not before", moment(now, j.StartAt)}, {"Started", moment(now, j.StartedAt)},
 		{"Finished", moment(now, j.FinishedAt)}, {"Ran for", runTime(now, j)}, {"Attempt", attempt(j)}, {"Process", number(j.PID)},
 		{"Time limit", limit(j.Timeout)}, {"Stopped by", stoppedBy(j)}, {"If lost", string(j.OnLost)},
@@ -212,4 +212,12 @@ func bytesText(n int64) string {
 		return fmt.Sprintf("%.1f %ciB", f, units[i])
 	}
 	return fmt.Sprintf("%.0f %ciB", f, units[i])
+}
+
+// otherAccount returns the account that a job runs as where it is not its owner's.
+func otherAccount(j *job.Job) string {
+	if j.User == j.Owner {
+		return ""
+	}
+	return printable(j.User)
 }
