@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,10 +17,7 @@ import (
 )
 
 // command is one that runs.
-type command struct {
-	cmd   *exec.Cmd
-	stdin io.WriteCloser // nil: /dev/null
-}
+type command struct{ cmd *exec.Cmd }
 
 // serve obeys the host until the conversation ends.
 func serve(host *wire.Stream, bootID string) error {
@@ -36,8 +35,8 @@ func serve(host *wire.Stream, bootID string) error {
 		c := running[f.ID]
 		mu.Unlock()
 		switch {
-		case f.Run != nil:
-			c, out, err := start(*f.Run)
+		case f.Start:
+			c, out, err := start(f.ID)
 			if err != nil {
 				if err := host.Send(wire.Frame{ID: f.ID, Exit: &wire.Exit{Error: err.Error()}}); err != nil {
 					return err
@@ -55,10 +54,6 @@ func serve(host *wire.Stream, bootID string) error {
 				_ = host.Send(wire.Frame{ID: f.ID, Exit: &wire.Exit{Code: code}}) // if it fails, Receive fails too
 			}()
 		case c == nil: // it ended while this frame was under way
-		case f.Stdin != nil && c.stdin != nil:
-			_, _ = c.stdin.Write(f.Stdin) // whoever does not read its input may do so
-		case f.StdinEOF && c.stdin != nil:
-			_ = c.stdin.Close()
 		case f.Kill:
 			c.kill()
 		}
@@ -68,7 +63,15 @@ func serve(host *wire.Stream, bootID string) error {
 // output holds the reading ends of a command's pipes.
 type output struct{ stdout, stderr io.Reader }
 
-func start(r wire.Run) (*command, output, error) {
+func start(id uint64) (*command, output, error) {
+	text, err := os.ReadFile(filepath.Join(shared, wire.RunFile(id)))
+	if err != nil {
+		return nil, output{}, err
+	}
+	var r wire.Run
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, output{}, err
+	}
 	u, err := user.Lookup(r.User)
 	if err != nil {
 		return nil, output{}, err
@@ -98,9 +101,12 @@ func start(r wire.Run) (*command, output, error) {
 	}
 	c := &command{cmd: cmd}
 	if r.Stdin {
-		if c.stdin, err = cmd.StdinPipe(); err != nil {
+		in, err := os.Open(filepath.Join(shared, wire.StdinFile(id)))
+		if err != nil {
 			return nil, output{}, err
 		}
+		defer in.Close() // the command has its own
+		cmd.Stdin = in
 	}
 	var out output
 	if out.stdout, err = cmd.StdoutPipe(); err != nil {

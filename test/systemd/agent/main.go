@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	socket = "/ground/agent.sock" // the host listens here where host and guest share a kernel
-	serial = "/dev/ttyS0"         // its other end is a file descriptor of the host
+	shared = "/ground"              // a folder of the host
+	socket = shared + "/agent.sock" // the host listens here where host and guest share a kernel
+	serial = "/dev/ttyS0"           // its other end is a file descriptor of the host
 )
 
 func main() {

@@ -18,7 +18,7 @@ type Command struct {
 	Login bool      // as after a login: through PAM, with a session and the user's own service manager
 	Env   []string  // KEY=VALUE, beside PATH, HOME, USER, LOGNAME, SHELL and LANG
 	Dir   string    // default: the user's home
-	Stdin io.Reader // nil: /dev/null
+	Stdin io.Reader // read to its end before the command starts; nil: /dev/null
 }
 
 // Result is what a command wrote and how it ended.
@@ -64,7 +64,9 @@ func (v *Guest) Shell(script string) string {
 
 func (v *Guest) must(c Command) string {
 	v.t.Helper()
-	r, err := v.Exec(v.t.Context(), c)
+	ctx, cancel := context.WithTimeout(v.t.Context(), stuck)
+	defer cancel()
+	r, err := v.Exec(ctx, c)
 	if err != nil {
 		v.t.Fatal(err)
 	}

@@ -40,11 +40,12 @@ type Guest struct {
 // Boot makes a guest of a kind and boots it. It is gone with all it had when the test ends.
 func (g *Ground) Boot(t testing.TB, kind Kind) *Guest {
 	t.Helper()
-	v := &Guest{Kind: kind, t: t, ground: g, link: newLink()}
+	v := &Guest{Kind: kind, t: t, ground: g}
 	var err error
 	if v.dir, err = os.MkdirTemp(g.dir, string(kind)+"-"); err != nil {
 		t.Fatal(err)
 	}
+	v.link = newLink(v.shared())
 	t.Cleanup(v.close)
 	if err := os.Chmod(v.dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -125,6 +126,11 @@ func (v *Guest) up() {
 func (v *Guest) Reboot() {
 	v.t.Helper()
 	v.ask("reboot")
+	if v.Kind == Container { // nspawn leaves the second half of it to whoever runs it
+		v.awaitEnd(rebootWanted)
+		v.Boot()
+		return
+	}
 	v.up()
 }
 
@@ -133,13 +139,22 @@ func (v *Guest) Reboot() {
 func (v *Guest) Halt() {
 	v.t.Helper()
 	v.ask("poweroff")
+	v.awaitEnd(0)
+}
+
+// rebootWanted is the exit code of an nspawn whose container asked for a reboot.
+const rebootWanted = 133
+
+// awaitEnd waits until a guest that is going down is off, and fails the test unless it ends with code.
+func (v *Guest) awaitEnd(code int) {
+	v.t.Helper()
 	select {
 	case <-v.power.ended:
 	case <-time.After(stuck):
-		v.t.Fatalf("the guest did not halt within %s; the console's end:\n%s", stuck, v.Console(60))
+		v.t.Fatalf("the guest did not go down within %s; the console's end:\n%s", stuck, v.Console(60))
 	}
-	if v.power.code != 0 {
-		v.t.Fatalf("the guest ended with exit code %d; the console's end:\n%s", v.power.code, v.Console(60))
+	if v.power.code != code {
+		v.t.Fatalf("the guest ended with exit code %d, not %d; the console's end:\n%s", v.power.code, code, v.Console(60))
 	}
 	v.off()
 }

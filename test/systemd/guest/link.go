@@ -3,9 +3,12 @@ package guest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -20,6 +23,7 @@ const killWait = 15 * time.Second
 
 // link is the host's end of the conversation with a guest, over its reboots.
 type link struct {
+	shared  string // the folder that the guest sees as /ground
 	mu      sync.Mutex
 	stream  *wire.Stream // nil: no agent there
 	bootID  string
@@ -37,7 +41,9 @@ type call struct {
 	done           chan struct{}
 }
 
-func newLink() *link { return &link{calls: map[uint64]*call{}, changed: make(chan struct{})} }
+func newLink(shared string) *link {
+	return &link{shared: shared, calls: map[uint64]*call{}, changed: make(chan struct{})}
+}
 
 // serve receives from one stream until it ends.
 func (l *link) serve(rw io.ReadWriter) {
@@ -113,7 +119,6 @@ func (l *link) booted(ctx context.Context, old string, ended <-chan struct{}) (s
 
 // run runs a command in the guest until it ends or ctx does; then it is killed.
 func (l *link) run(ctx context.Context, r wire.Run, stdin io.Reader) (*call, error) {
-	r.Stdin = stdin != nil
 	c := &call{done: make(chan struct{})}
 	l.mu.Lock()
 	stream := l.stream
@@ -127,13 +132,11 @@ func (l *link) run(ctx context.Context, r wire.Run, stdin io.Reader) (*call, err
 	l.mu.Unlock()
 	defer l.forget(id)
 
-	if err := stream.Send(wire.Frame{ID: id, Run: &r}); err != nil {
+	if err := l.lay(id, r, stdin); err != nil {
 		return c, err
 	}
-	if stdin != nil {
-		var feeding sync.WaitGroup
-		feeding.Go(func() { feed(stream, id, stdin, c.done) })
-		defer feeding.Wait()
+	if err := stream.Send(wire.Frame{ID: id, Start: true}); err != nil {
+		return c, err
 	}
 	select {
 	case <-c.done:
@@ -152,8 +155,11 @@ func (l *link) run(ctx context.Context, r wire.Run, stdin io.Reader) (*call, err
 	}
 }
 
-// forget gives a call up, if it has not ended.
+// forget gives a call up, if it has not ended, and removes what was laid for it.
 func (l *link) forget(id uint64) {
+	for _, name := range []string{wire.RunFile(id), wire.StdinFile(id)} {
+		_ = os.Remove(filepath.Join(l.shared, name)) // not each has both
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c := l.calls[id]; c != nil {
@@ -162,22 +168,23 @@ func (l *link) forget(id uint64) {
 	}
 }
 
-// feed sends the input of a command until it or the command ends.
-func feed(stream *wire.Stream, id uint64, stdin io.Reader, ended <-chan struct{}) {
-	buf := make([]byte, wire.Chunk)
-	for {
-		n, err := stdin.Read(buf)
-		select {
-		case <-ended:
-			return
-		default:
-		}
-		if n > 0 && stream.Send(wire.Frame{ID: id, Stdin: buf[:n]}) != nil {
-			return
-		}
-		if err != nil {
-			_ = stream.Send(wire.Frame{ID: id, StdinEOF: true}) // if it fails, the call ends too
-			return
-		}
+// lay puts what the agent needs to start a command into the shared folder.
+func (l *link) lay(id uint64, r wire.Run, stdin io.Reader) error {
+	r.Stdin = stdin != nil
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
 	}
+	if err := os.WriteFile(filepath.Join(l.shared, wire.RunFile(id)), text, 0o600); err != nil {
+		return err
+	}
+	if stdin == nil {
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(l.shared, wire.StdinFile(id)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, stdin)
+	return errors.Join(err, f.Close())
 }

@@ -20,11 +20,10 @@ const Chunk = 16 << 10
 type Frame struct {
 	ID uint64 `json:"id,omitempty"` // the command it belongs to, chosen by the host
 
-	// From the host.
-	Run      *Run   `json:"run,omitempty"`
-	Stdin    []byte `json:"stdin,omitempty"`
-	StdinEOF bool   `json:"stdin_eof,omitempty"`
-	Kill     bool   `json:"kill,omitempty"` // end the command, by force
+	// From the host. A serial line of user-mode Linux stalls for good after some 100 KiB of input in a row, so
+	// what may be long waits in the shared folder: the Run at RunFile, the command's input at StdinFile.
+	Start bool `json:"start,omitempty"`
+	Kill  bool `json:"kill,omitempty"` // end the command, by force
 
 	// From the agent.
 	Hello  *Hello `json:"hello,omitempty"`
@@ -45,8 +44,14 @@ type Run struct {
 	Login bool     `json:"login,omitempty"` // through PAM: a session of logind, the user's service manager
 	Env   []string `json:"env,omitempty"`   // KEY=VALUE, beside what every command gets
 	Dir   string   `json:"dir,omitempty"`   // default: the user's home
-	Stdin bool     `json:"stdin,omitempty"` // frames with its input follow; else it is /dev/null
+	Stdin bool     `json:"stdin,omitempty"` // its input is at StdinFile; else it is /dev/null
 }
+
+// RunFile names the file with the Run of a command, as JSON, in the shared folder.
+func RunFile(id uint64) string { return fmt.Sprintf("run-%d.json", id) }
+
+// StdinFile names the file with the input of a command in the shared folder.
+func StdinFile(id uint64) string { return fmt.Sprintf("stdin-%d", id) }
 
 // Exit says how a command ended.
 type Exit struct {
