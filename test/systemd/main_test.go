@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/queuemgr/queuemgr/test/systemd/guest"
 )
 
@@ -28,6 +30,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if err := ground.Close(); err != nil {
 		fmt.Fprintf(os.Stderr, "clean up after the test guests: %v\n", err)
 		return 1

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,13 +38,16 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return serve(wire.NewStream(host), strings.TrimSpace(string(boot)))
+	if err := serve(wire.NewStream(host), strings.TrimSpace(string(boot))); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil // the host hung up
 }
 
 // dial reaches the host over whichever way this kind of guest has.
 func dial() (io.ReadWriter, error) {
 	if _, err := os.Stat(socket); err == nil {
-		return net.Dial("unix", socket)
+		return new(net.Dialer).DialContext(context.Background(), "unix", socket)
 	}
 	// Without O_NOCTTY the serial line would become this session's terminal and its hang-ups kill.
 	tty, err := os.OpenFile(serial, os.O_RDWR|unix.O_NOCTTY, 0)

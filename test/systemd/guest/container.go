@@ -2,6 +2,7 @@ package guest
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,11 +15,19 @@ func (v *Guest) makeContainer() error {
 			return err
 		}
 	}
-	// The agent dials this socket, at each boot anew.
-	listener, err := net.Listen("unix", filepath.Join(v.shared(), "agent.sock"))
+	// The agent dials this socket, at each boot anew. By its folder's descriptor its name is short enough
+	// wherever the checkout is.
+	shared, err := os.Open(v.shared())
 	if err != nil {
 		return err
 	}
+	defer shared.Close()
+	name := fmt.Sprintf("/proc/self/fd/%d/agent.sock", shared.Fd())
+	listener, err := new(net.ListenConfig).Listen(v.t.Context(), "unix", name)
+	if err != nil {
+		return err
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false) // by then the descriptor is another's; the folder goes
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -57,7 +57,7 @@ func (g *Ground) Boot(t testing.TB, kind Kind) *Guest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(v.shared(), "agent"), agent, 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(v.shared(), "agent"), agent, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	switch kind {
@@ -126,12 +126,13 @@ func (v *Guest) up() {
 func (v *Guest) Reboot() {
 	v.t.Helper()
 	v.ask("reboot")
-	if v.Kind == Container { // nspawn leaves the second half of it to whoever runs it
+	// Both kinds leave the second half of it to whoever runs them.
+	if v.Kind == Container {
 		v.awaitEnd(rebootWanted)
-		v.Boot()
-		return
+	} else {
+		v.awaitEnd(0)
 	}
-	v.up()
+	v.Boot()
 }
 
 // Halt switches the guest off in good order, and returns when nothing of it is left on the host but

@@ -40,6 +40,8 @@ func (v *Guest) startKernel(ctx context.Context) error {
 		conn.Close()
 		<-served
 	}
+	// noreboot: left to itself it executes itself anew while a helper of its former self may still hold the
+	// disk's lock, and then panics for want of a root file system.
 	// The tilde of ~/.uml is nobody's here, so its folder goes where its memory is.
 	v.power, err = v.ground.power(ctx, []string{
 		"-cgroup=" + v.ground.name(filepath.Base(v.dir)), "-remove=" + v.dir, "-tmpfs=/dev/shm:1200M",
@@ -47,7 +49,7 @@ func (v *Guest) startKernel(ctx context.Context) error {
 		"env", "LD_PRELOAD="+v.ground.tool("xstate.so"), "TMPDIR=/dev/shm",
 		"linux.uml", "mem="+memory, "umid=guest", "uml_dir=/dev/shm/",
 		"ubd0="+v.disk(), "root=/dev/ubda", "rw", "hostfs="+v.shared(),
-		"con=null", "con0=null,fd:1", "ssl=null", "ssl0=fd:3",
+		"noreboot", "con=null", "con0=null,fd:1", "ssl=null", "ssl0=fd:3",
 		"systemd.unified_cgroup_hierarchy=1", "systemd.hostname=guest")
 	return err
 }
