@@ -64,9 +64,9 @@ func (backend) ImportRegistry(ctx context.Context, c *config.Config, r io.Reader
 	defer func() { err = errors.Join(err, lock.unlock()) }()
 	s, err := sqlite.Open(ctx, sqlite.Options{Path: c.Paths.Database(), MinFree: c.MinFreeSpace, Log: quiet})
 	if err != nil {
-		return summary, err
+		return summary, errors.Join(err, giveRegistryToOwner(c.Paths))
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, s.Close(), giveRegistryToOwner(c.Paths)) }()
 	who, err := user.Current()
 	if err != nil {
 		return summary, fmt.Errorf("find out who imports: %w", err)
@@ -92,7 +92,7 @@ func (backend) RestoreRegistry(ctx context.Context, c *config.Config, file strin
 	if err != nil {
 		return summary, err
 	}
-	defer func() { err = errors.Join(err, lock.unlock()) }()
+	defer func() { err = errors.Join(err, giveRegistryToOwner(c.Paths), lock.unlock()) }()
 	done, err := sqlite.Restore(ctx, sqlite.RestoreOptions{Path: c.Paths.Database(), File: file, Orphan: force, Now: time.Now().UTC(), Log: quiet,
 		Journal: func() (sqlite.Numbers, error) { return journalNumbers(c.RegistryPath) }})
 	if err != nil {

@@ -130,16 +130,6 @@ func (d *daemon) listen() (net.Listener, error) {
 	return httpapi.Listen(d.c.Paths.Socket())
 }
 
-func makeFolders(c *config.Config) error {
-	for _, dir := range []string{c.Paths.Home, c.Paths.Lib, c.Paths.Log, c.Paths.JobLogs(), c.Paths.Run} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return &job.Error{Code: job.Invalid, Message: fmt.Sprintf("can't make the folder %s: %v", dir, err),
-				Hint: "give a --home that you may write to", Err: err}
-		}
-	}
-	return nil
-}
-
 func (d *daemon) openRegistry(ctx context.Context) error {
 	if err := refuseLostRegistry(d.c); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,8 @@ type homeLock struct{ f *os.File }
 
 // lockHome takes the lock or says who holds it.
 func lockHome(path string) (*homeLock, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
+	// A command of root takes it in another user's folder: a link there must not have it write elsewhere.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the registry's lock: %w", err)
 	}
@@ -35,6 +37,9 @@ func lockHome(path string) (*homeLock, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	if err := giveToOwner(f, filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("give %s to its folder's owner: %w", path, err), f.Close())
 	}
 	if err := f.Truncate(0); err != nil {
 		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close())
