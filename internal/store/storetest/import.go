@@ -107,7 +107,9 @@ func testImport(t *testing.T, open func(*testing.T) store.Store) {
 		refused(t, s.ImportJobs(t.Context(), each(numbered(1)), start), job.Conflict)
 		refused(t, s.ImportJobs(t.Context(), each(numbered(5, withKey("k")), numbered(6, withKey("k"))), start), job.Conflict)
 		unread := &job.Error{Code: job.Invalid, Message: "it can't be read"}
-		refused(t, s.ImportJobs(t.Context(), func(yield func(store.Imported, error) bool) { _ = yield(store.Imported{Job: numbered(5)}, nil) && yield(store.Imported{}, unread) }, start), job.Invalid)
+		refused(t, s.ImportJobs(t.Context(), func(yield func(store.Imported, error) bool) {
+			_ = yield(store.Imported{Job: numbered(5)}, nil) && yield(store.Imported{}, unread)
+		}, start), job.Invalid)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		err := s.ImportJobs(ctx, func(yield func(store.Imported, error) bool) {
