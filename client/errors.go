@@ -52,7 +52,7 @@ func (c *Client) broken(ctx context.Context, err error, method string, reached b
 	}
 	op := (*net.OpError)(nil)
 	if !reached && errors.As(err, &op) && op.Op == "dial" {
-		err = noAnswer{err}
+		err = noAnswerError{err}
 		switch {
 		case errors.Is(err, fs.ErrPermission):
 			return &job.Error{Code: job.Forbidden, Message: "you may not use the daemon at " + where, Hint: "the system service is for members of group queuemgr (sudo usermod -aG queuemgr $USER, then log in anew); or use a home of your own (--home)", Err: err}

@@ -72,14 +72,14 @@ func (c *Client) answered() {
 	}
 }
 
-// noAnswer is the cause of an error where there was no daemon to begin with.
-type noAnswer struct{ error }
+// noAnswerError is the cause of an error where there was no daemon to begin with.
+type noAnswerError struct{ error }
 
-func (e noAnswer) Unwrap() error { return e.error }
+func (e noAnswerError) Unwrap() error { return e.error }
 
 // unreached reports whether err is of a request that met no daemon at all.
 func unreached(err error) bool {
-	var none noAnswer
+	var none noAnswerError
 	return errors.As(err, &none)
 }
 

@@ -60,7 +60,7 @@ func onTerminal(args []string) (int, error) {
 	}
 	// EIO comes when nobody has the terminal open any more and all that was written is read.
 	if _, err := io.Copy(os.Stdout, screen); !errors.Is(err, syscall.EIO) {
-		return 0, fmt.Errorf("reading the terminal ended with %v, want %v", err, syscall.EIO)
+		return 0, fmt.Errorf("reading the terminal ended with %w, want %w", err, syscall.EIO)
 	}
 	var exit *exec.ExitError
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {

@@ -304,7 +304,7 @@ func TestClaimsThatFailArePaused(t *testing.T) {
 		if _, n := s.store.counts(); n != 1 {
 			t.Errorf("tried %d times within the pause, want once", n)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if _, n := s.store.counts(); n != 2 {
 			t.Errorf("tried %d times when the pause was over, want twice", n)

@@ -231,7 +231,7 @@ func sameContent(a, b string) (bool, error) {
 	}
 }
 
-func ended(err error) bool { return err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) }
+func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 func realError(err error) error {
 	if err == nil || ended(err) {

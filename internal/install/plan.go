@@ -88,7 +88,7 @@ func withOutcome(err error, outcome string) error {
 	e := &job.Error{Code: job.Internal, Message: err.Error() + "; " + outcome, Err: err}
 	if inner := (*job.Error)(nil); errors.As(err, &inner) {
 		e.Code, e.Hint, e.Field = inner.Code, inner.Hint, inner.Field
-		if error(inner) == err {
+		if _, unwrapped := err.(*job.Error); unwrapped { //nolint:errorlint // what wraps it has said more, and that is kept
 			e.Message = inner.Message + "; " + outcome
 		}
 	}

@@ -76,5 +76,5 @@ func identityOf(info fs.FileInfo) identity {
 	if !ok {
 		return identity{}
 	}
-	return identity{dev: uint64(st.Dev), ino: st.Ino, mode: st.Mode, uid: st.Uid, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
+	return identity{dev: st.Dev, ino: st.Ino, mode: st.Mode, uid: st.Uid, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
 }
