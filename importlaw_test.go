@@ -56,7 +56,7 @@ var importLaw = map[string]rule{
 	"packaging": {},
 
 	// Tools around the product: they use it as its users do.
-	"bench":            {own: "job internal/runner/wire test/harness", libs: "golang.org/x/sys"},
+	"bench":            {own: "job internal/runner/wire internal/store internal/store/sqlite test/harness", libs: "golang.org/x/sys"},
 	"bench/bareclient": {},
 	"demo":             {own: "job test/harness"},
 	"test/harness":     {libs: "golang.org/x/sys"},

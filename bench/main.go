@@ -53,7 +53,15 @@ func main() {
 	records := flag.Int("records", 0, "also measure with so many jobs on record; the budgets are for 1000000 (minutes, about 2 GB of disk)")
 	only := flag.String("only", "", "comma list of measurements: "+measurementNames())
 	write := flag.String("write", "", "put the table into this file, between its markers (BENCHMARKS.md)")
+	bare := flag.String("bare-server", "", "(for itself) answer posts on this socket")
 	flag.Parse()
+	if *bare != "" {
+		if err := serveBare(*bare); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
