@@ -65,7 +65,7 @@ const (
 )
 
 func runDoctor(ctx context.Context, a *app, o doctorOptions) error {
-	in, err := a.doctorInput(ctx)
+	in, err := a.doctorInput()
 	if err != nil {
 		return err
 	}
@@ -102,8 +102,8 @@ func runDoctor(ctx context.Context, a *app, o doctorOptions) error {
 	return err
 }
 
-// doctorInput finds out which service is meant and asks its daemon.
-func (a *app) doctorInput(ctx context.Context) (doctor.Input, error) {
+// doctorInput finds out which service is meant.
+func (a *app) doctorInput() (doctor.Input, error) {
 	in := doctor.Input{Kind: install.User, Version: a.Version, UID: os.Geteuid(), Environ: a.Environ, Now: a.now(),
 		Exec: install.Execute, Registry: a.Backend.GlanceRegistry, Synchronized: doctor.ClockSynchronized}
 	var err error
@@ -128,7 +128,7 @@ func (a *app) doctorInput(ctx context.Context) (doctor.Input, error) {
 	}
 	in.GIDs = append(in.GIDs, os.Getegid())
 	in.Command = a.ownName(in.Program)
-	in.Status, in.StatusErr = a.askState(ctx, in.Paths)
+	in.Ask = askState(in.Paths)
 	return in, nil
 }
 
@@ -162,14 +162,16 @@ func (a *app) ownName(program string) string {
 	return name
 }
 
-// askState asks the daemon for its state, once.
-func (a *app) askState(ctx context.Context, p config.Paths) (*job.Status, error) {
-	if err := checkSocket(p.Socket()); err != nil {
-		return nil, err
+// askState returns what asks the daemon for its state, and does not wait for one that is away.
+func askState(p config.Paths) func(context.Context) (*job.Status, error) {
+	return func(ctx context.Context) (*job.Status, error) {
+		if err := checkSocket(p.Socket()); err != nil {
+			return nil, err
+		}
+		bounded, cancel := context.WithTimeout(ctx, askWithin)
+		defer cancel()
+		return client.New(client.Options{Socket: p.Socket()}).Status(bounded)
 	}
-	bounded, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	return client.New(client.Options{Socket: p.Socket()}).Status(bounded)
 }
 
 // levelColours are SGR parameters.

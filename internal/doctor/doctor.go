@@ -53,17 +53,15 @@ type Input struct {
 	Config    *config.Config // the settings; where they can't be had the defaults
 	ConfigErr error          // why they can't
 
-	Version string      // of this program
-	Program string      // this program's file, absolute
-	Command string      // how its user calls it, as `queuemgr --home DIR`
-	Status  *job.Status // of the daemon, nil where StatusErr says why there is none
+	Version string   // of this program
+	Program string   // this program's file, absolute
+	Command string   // how its user calls it, as `queuemgr --home DIR`
+	UID     int      // who looks
+	GIDs    []int    // the groups of this process
+	Environ []string // NAME=VALUE
+	Now     time.Time
 
-	StatusErr error
-	UID       int
-	GIDs      []int    // the groups of this process
-	Environ   []string // NAME=VALUE
-	Now       time.Time
-
+	Ask          func(context.Context) (*job.Status, error) // the daemon for its state
 	Exec         install.Exec
 	Registry     func(ctx context.Context, path string) (schema, knows int64, err error) // a glance at a registry's file
 	Synchronized func() (bool, error)                                                    // whether the kernel's clock is
@@ -100,7 +98,11 @@ var checks = []check{
 // exam is one look over a service.
 type exam struct {
 	Input
-	inst     *install.Installation
+	inst *install.Installation
+
+	status    *job.Status // of the daemon, nil where statusErr says why there is none
+	statusErr error
+
 	units    map[string]unit // by name, where systemd could be asked
 	noUnits  error           // why it could not
 	daemon   int             // process that holds the registry; 0 = none, -1 = not known
@@ -121,6 +123,7 @@ func Examine(ctx context.Context, in Input) ([]Finding, error) {
 		return nil, err
 	}
 	e.askSystemd(ctx)
+	e.askDaemon(ctx)
 	e.daemon = e.holder(in.Paths.RegistryLock())
 	for _, c := range checks {
 		if c.of == nil || c.of(e) {

@@ -73,8 +73,8 @@ func (e *exam) dropInFor(line string) string {
 
 // runnerPID is the runner's process, 0 or less where it is not known.
 func (e *exam) runnerPID() int {
-	if e.Status != nil && e.Status.Runner.PID > 0 {
-		return e.Status.Runner.PID
+	if e.status != nil && e.status.Runner.PID > 0 {
+		return e.status.Runner.PID
 	}
 	if u := e.units[install.RunnerUnit]; u.pid() > 0 {
 		return u.pid()

@@ -74,19 +74,19 @@ func firstLine(text string) string {
 
 // running compares what runs with what is installed.
 func (e *exam) running(installed string) {
-	if e.Status == nil || installed == "" {
+	if e.status == nil || installed == "" {
 		return
 	}
 	switch {
-	case differ(e.Status.Version, installed):
-		e.warn("", e.restart()+" (jobs go on running)", "the daemon that runs is %s, installed is %s", e.Status.Version, installed)
-	case e.replaced(e.Status.PID):
+	case differ(e.status.Version, installed):
+		e.warn("", e.restart()+" (jobs go on running)", "the daemon that runs is %s, installed is %s", e.status.Version, installed)
+	case e.replaced(e.status.PID):
 		e.warn("", e.restart()+" (jobs go on running)", "the daemon's program has been replaced since it was started")
 	default:
 		e.ok("", "the daemon that runs is %s", installed)
 	}
-	switch v := e.Status.Runner.Version; {
-	case e.Status.Runner.PID == 0: // runner says so
+	switch v := e.status.Runner.Version; {
+	case e.status.Runner.PID == 0: // runner says so
 	case differ(v, installed):
 		remedy := e.verb("stop") + " && " + e.start() + " (jobs that run are stopped)"
 		e.warn("", remedy, "the runner that runs is %s, installed is %s: it goes on with its jobs until the service is stopped", v, installed)

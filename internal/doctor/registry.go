@@ -41,7 +41,7 @@ func (e *exam) registry(ctx context.Context) {
 	default:
 		e.ok(name, "the registry is there, %d bytes, schema %d (registry check looks at all of it)", info.Size(), schema)
 	}
-	if e.Status != nil && !e.isThere(name+"-ballast") {
+	if e.status != nil && !e.isThere(name+"-ballast") {
 		e.warn(name+"-ballast", "free some space there: the daemon makes it again by itself", "the room that is kept for the ends of jobs on a full disk is not there")
 	}
 }

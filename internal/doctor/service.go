@@ -19,15 +19,15 @@ import (
 func (e *exam) service(context.Context) {
 	u, asked := e.units[install.DaemonUnit]
 	switch {
-	case e.Status != nil:
-		e.ok(e.Paths.Socket(), "the daemon answers, pid %d", e.Status.PID)
-		for _, p := range e.Status.Problems {
+	case e.status != nil:
+		e.ok(e.Paths.Socket(), "the daemon answers, pid %d", e.status.PID)
+		for _, p := range e.status.Problems {
 			e.problem("", e.log(), "the daemon says: %s", p)
 		}
-		if asked && e.system() && u.pid() != e.Status.PID {
-			e.warn("", e.sudo(e.Command+" daemon stop --keep-jobs", e.systemctl("start queuemgr")), "the daemon that runs, pid %d, is not systemd's: it is not started again when it fails", e.Status.PID)
+		if asked && e.system() && u.pid() != e.status.PID {
+			e.warn("", e.sudo(e.Command+" daemon stop --keep-jobs", e.systemctl("start queuemgr")), "the daemon that runs, pid %d, is not systemd's: it is not started again when it fails", e.status.PID)
 		}
-	case job.CodeOf(e.StatusErr) == job.Forbidden || errors.Is(e.StatusErr, fs.ErrPermission):
+	case job.CodeOf(e.statusErr) == job.Forbidden || errors.Is(e.statusErr, fs.ErrPermission):
 		e.skip(e.Paths.Socket(), fs.ErrPermission, "you may not ask the daemon")
 		if asked && !u.runs() {
 			e.down(u)
@@ -65,7 +65,7 @@ func (e *exam) pidFile() {
 	name := e.Config.PIDFile
 	data, err := os.ReadFile(e.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		if e.Status != nil && !e.ownPIDFile(e.Status.PID) {
+		if e.status != nil && !e.ownPIDFile(e.status.PID) {
 			e.warn(name, e.restart()+" (jobs go on running)", "the daemon's PID file is gone")
 		}
 		return
@@ -96,8 +96,8 @@ func (e *exam) ownPIDFile(pid int) bool {
 
 // runningPID is the daemon's process, 0 for none, -1 for not known.
 func (e *exam) runningPID() int {
-	if e.Status != nil {
-		return e.Status.PID
+	if e.status != nil {
+		return e.status.PID
 	}
 	return e.daemon
 }
@@ -134,8 +134,27 @@ func lockHolder(table string, inode uint64) int {
 	return 0
 }
 
-// connectedWithin is how long a daemon that has begun may take to find its runner.
-const connectedWithin = 30 * time.Second
+// connectedWithin is how long a daemon may take to find a runner when one of them has just begun.
+const connectedWithin = 10 * time.Second
+
+// askDaemon asks the daemon for its state. One that looks for a runner which is there, or has itself just begun, is
+// given the time to find it: that is no fault.
+func (e *exam) askDaemon(ctx context.Context) {
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for last := time.Now().Add(connectedWithin); ; {
+		e.status, e.statusErr = e.Ask(ctx)
+		if e.status == nil || e.status.Runner.PID > 0 || time.Now().After(last) ||
+			time.Duration(e.status.Uptime) > connectedWithin && e.holder(e.Paths.RunnerLock()) <= 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
 
 // runner looks whether the runner lives, and so can do anything for the daemon.
 func (e *exam) runner(context.Context) {
@@ -147,12 +166,10 @@ func (e *exam) runner(context.Context) {
 		e.problem(install.RunnerUnit, e.log()+"; mended: "+start, "the runner has failed (%s)", u["Result"])
 	case asked && !u.runs() && e.units[install.DaemonUnit].runs():
 		e.problem(install.RunnerUnit, start, "the runner does not run: no job is started")
-	case e.Status != nil && e.Status.Runner.PID == 0 && time.Duration(e.Status.Uptime) < connectedWithin:
-		e.ok(e.Paths.RunnerSocket(), "the daemon has just begun and connects to its runner")
-	case e.Status != nil && e.Status.Runner.PID == 0 && len(e.Status.Problems) == 0:
+	case e.status != nil && e.status.Runner.PID == 0 && len(e.status.Problems) == 0:
 		e.problem(e.Paths.RunnerSocket(), e.log(), "the daemon has no connection to its runner")
-	case e.Status != nil && e.Status.Runner.PID > 0:
-		e.ok("", "the runner answers the daemon, pid %d", e.Status.Runner.PID)
+	case e.status != nil && e.status.Runner.PID > 0:
+		e.ok("", "the runner answers the daemon, pid %d", e.status.Runner.PID)
 	case pid > 0 && e.runningPID() == 0 && !asked:
 		e.ok("", "the runner goes on with its jobs while no daemon lives, pid %d", pid)
 	}
