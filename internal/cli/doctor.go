@@ -214,9 +214,6 @@ func (a *app) verdict(r doctorReport, verbose bool) string {
 		whose = "the service in " + printable(r.Home)
 	}
 	text := fmt.Sprintf("%s: %s, %s, %s in order", whose, plural(int64(r.Problems), "problem"), plural(int64(r.Warnings), "warning"), plural(int64(r.OK), "thing"))
-	if r.Problems+r.Warnings == 0 {
-		text = fmt.Sprintf("%s is well: %s in order", whose, plural(int64(r.OK), "thing"))
-	}
 	if !verbose {
 		text += " (all of them: --verbose)"
 	}

@@ -247,8 +247,17 @@ func (e *exam) log() string {
 	return e.sudo("tail -n 20 " + Quote(e.Paths.DaemonLog()))
 }
 
+// follow returns where the link called name leads on the machine; name itself where it is none.
+func (e *exam) follow(name string) string {
+	target, err := os.Readlink(e.path(name))
+	if err != nil || !filepath.IsAbs(target) {
+		return name
+	}
+	return target
+}
+
 func (e *exam) isFile(name string) bool {
-	info, err := os.Stat(e.path(name))
+	info, err := os.Stat(e.path(e.follow(name)))
 	return err == nil && info.Mode().IsRegular()
 }
 

@@ -80,9 +80,22 @@ func (e *exam) breaking(name string, dropIns []directive, rules []rule) {
 	}
 }
 
+// What a remedy does to jobs is said behind it.
+const (
+	endsJobs  = " (jobs that run are stopped)"
+	keepsJobs = " (jobs go on running)"
+)
+
 // without is how to do without a line of a drop-in.
 func (e *exam) without(d directive) string {
-	return e.sudo(fmt.Sprintf("sed -i '/^%s[ \\t]*=/d' %s", d.key, Quote(d.file)), e.systemctl("daemon-reload"), e.systemctl("restart queuemgr"))
+	commands := []string{fmt.Sprintf("sed -i '/^%s[ \\t]*=/d' %s", d.key, Quote(d.file)), e.systemctl("daemon-reload")}
+	switch {
+	case !strings.HasSuffix(filepath.Dir(d.file), install.RunnerUnit+".d"):
+		commands = append(commands, e.systemctl("restart queuemgr"))
+	case d.key == "User" || d.key == "Delegate": // the rest holds from the reload on
+		return e.sudo(append(commands, e.systemctl("stop queuemgr"), e.systemctl("start queuemgr"))...) + endsJobs
+	}
+	return e.sudo(commands...)
 }
 
 // limitsOnDaemon tells of limits that were meant for jobs and do not reach them.

@@ -66,7 +66,7 @@ func (e *exam) pidFile() {
 	data, err := os.ReadFile(e.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		if e.status != nil && !e.ownPIDFile(e.status.PID) {
-			e.warn(name, e.restart()+" (jobs go on running)", "the daemon's PID file is gone")
+			e.warn(name, e.restart()+keepsJobs, "the daemon's PID file is gone")
 		}
 		return
 	}
@@ -77,12 +77,12 @@ func (e *exam) pidFile() {
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	switch running := e.runningPID(); {
 	case err != nil:
-		e.warn(name, e.restart()+" (jobs go on running)", "the PID file holds no number")
+		e.warn(name, e.restart()+keepsJobs, "the PID file holds no number")
 	case running < 0:
 	case running == 0:
 		e.warn(name, e.start(), "the PID file names process %d, and no daemon runs: the last one was killed", pid)
 	case pid != running:
-		e.warn(name, e.restart()+" (jobs go on running)", "the PID file names process %d, and the daemon is %d", pid, running)
+		e.warn(name, e.restart()+keepsJobs, "the PID file names process %d, and the daemon is %d", pid, running)
 	default:
 		e.ok(name, "the PID file names the daemon")
 	}

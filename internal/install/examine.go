@@ -62,7 +62,10 @@ func Examine(ctx context.Context, o Options) (*Installation, error) {
 		}
 	}
 	r, err := newRun(o)
-	if err != nil {
+	switch {
+	case err != nil && o.Kind == User: // HOME is not set: there can be no units of that user
+		return &Installation{Kind: User, Bin: o.Source}, nil
+	case err != nil:
 		return nil, err
 	}
 	in := &Installation{Kind: o.Kind, Installed: r.installed, Prefix: r.prefix, Bin: r.bin, Link: r.link, UnitDir: r.units, Units: map[string][]byte{}}
