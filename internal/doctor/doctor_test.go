@@ -178,6 +178,8 @@ func TestSystemService(t *testing.T) {
 		{"policy wrong", func(w *world) { w.write(install.RunAsFile, "accounts = 5\n", 0o644) }, "policy", Problem, "run-as.toml:1", ""},
 		{"unit missing", func(w *world) { w.remove("/etc/logrotate.d/queuemgr") }, "installation", Problem, "missing are /etc/logrotate.d/queuemgr",
 			"queuemgr service install completes it; or remove the rest: queuemgr service uninstall"},
+		{"no runner", func(w *world) { w.remove("/opt/queuemgr/bin/queuemgr-runner") }, "installation", Problem, "missing are /opt/queuemgr/bin/queuemgr-runner",
+			"in the checkout or the unpacked release: ./install.sh"},
 		{"no link", func(w *world) { w.remove("/usr/local/bin/queuemgr") }, "programs", Problem, "PATH is missing", "ln -sfn /opt/queuemgr/bin/queuemgr /usr/local/bin/queuemgr"},
 		{"unit changed", func(w *world) { w.write("/etc/systemd/system/queuemgr.service", "# Installed by queuemgr\n", 0o644) }, "units", Warning, "not that of version v1.2.3", "queuemgr service install"},
 		{"no reload", func(w *world) { w.units[install.RunnerUnit]["NeedDaemonReload"] = "yes" }, "units", Warning, "has not read it", "systemctl daemon-reload"},

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/queuemgr/queuemgr/internal/install"
 )
 
 // programs looks whether command line, daemon and runner are of one version, and which of them a shell finds.
@@ -44,13 +46,18 @@ func differ(a, b string) bool {
 
 // unpack is how programs are put in place.
 func (e *exam) unpack() string {
-	switch {
-	case !e.system():
+	if !e.system() {
 		return "put both programs of one release beside each other, or: make build"
-	case strings.Contains(e.repair(), "--packaged"):
+	}
+	return e.release("./install.sh --upgrade")
+}
+
+// release is a command of a release, or what stands for it with a package.
+func (e *exam) release(command string) string {
+	if e.inst.Kind == install.Packaged {
 		return "install the package again with apt or dnf"
 	}
-	return "in the checkout or the unpacked release: " + e.sudo("./install.sh --upgrade")
+	return "in the checkout or the unpacked release: " + e.sudo(command)
 }
 
 // versionOf runs a program for its version; "" and said where that can't be.
@@ -143,7 +150,8 @@ func (e *exam) inPath() {
 	switch {
 	case found == "" && e.system() && e.isThere(e.inst.Link):
 		e.warn("", fmt.Sprintf("export PATH=%s:$PATH", filepath.Dir(e.inst.Link)), "queuemgr is not in your PATH")
-	case found != "" && !e.same(found, want) && e.isFile(want) && (e.system() || e.inst.Installed):
+	case found != "" && !e.same(found, want) && !e.system(): // that may be the system's, beside this one
+	case found != "" && !e.same(found, want) && e.isFile(want):
 		e.warn(found, fmt.Sprintf("use %s, or remove the other: %s", want, e.sudo("rm "+Quote(found))), "your PATH finds another queuemgr than the service's, %s", want)
 	case found != "":
 		e.ok(found, "your PATH finds the right program")
