@@ -45,5 +45,5 @@ func ClockSynchronized() (bool, error) {
 	if _, err := unix.Adjtimex(&t); err != nil {
 		return false, err
 	}
-	return int64(t.Maxerror) < farOff, nil
+	return t.Maxerror < farOff, nil
 }
