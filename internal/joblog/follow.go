@@ -130,7 +130,7 @@ func (r *follower) readNow(p []byte) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("size of a log: %w", err)
 		}
-		r.long = r.long || info.Size() >= r.offset
+		r.long = r.long || r.turn || info.Size() >= r.offset // one that is rotated was as long once
 		if info.Size() >= r.offset || !r.long {
 			return 0, nil
 		}

@@ -54,7 +54,8 @@ type Options struct {
 	Follow bool
 	Done   <-chan struct{} // closed when nobody writes any more; nil = never
 	// Rotates says that the log is a service's, which is moved away for another of its name: a follower
-	// goes on in that one when something stands in it, for from then on nobody writes to the old.
+	// goes on in that one when something stands in it, for from then on nobody writes to the old. An Offset
+	// beyond the end is of a file before, and that of the beginning then.
 	Rotates bool
 }
 

@@ -60,4 +60,8 @@ func TestFollowRotated(t *testing.T) {
 	}
 	say(third, "8\n")
 	expect(t, r, "8\n")
+
+	// One that was replaced before it was opened: what is longer than it was is not waited for.
+	late := open(t, path, joblog.Options{Offset: 1000, Follow: true, Rotates: true})
+	expect(t, late, "8\n")
 }
