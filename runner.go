@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/internal/install"
 	"github.com/queuemgr/queuemgr/internal/runner/launch"
 	"github.com/queuemgr/queuemgr/internal/systemd"
 )
@@ -15,7 +16,7 @@ import (
 func runnerStarter(p config.Paths, log *slog.Logger) *launch.Starter {
 	s := &launch.Starter{Socket: p.RunnerSocket(), Journal: p.RunnerJournal(), Lock: p.RunnerLock(), LogFile: p.RunnerLog(), Log: log,
 		Program: os.Args[0], Args: []string{"_runner"}}
-	if p.System && (systemd.Supervised() || os.Geteuid() != 0) {
+	if p.System && (systemd.Supervised() || os.Geteuid() != 0 || systemd.InUnit() && systemd.HasUnit(install.RunnerUnit)) {
 		s.Program = "" // the runner is root, and a unit of its own
 		return s
 	}

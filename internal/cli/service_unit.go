@@ -67,6 +67,8 @@ func (a *app) restartUnit(ctx context.Context, r *ruler, o daemonOptions) error 
 
 // orderStart orders start or restart and waits for it; the runner's unit is started with the daemon's.
 func (a *app) orderStart(ctx context.Context, r *ruler, verb string) error {
+	// The limit on starts in a row is for what starts by itself. It fails for units that never failed, which is as well.
+	_ = r.manager.Systemctl(ctx, "reset-failed", install.DaemonUnit)
 	err := r.manager.Systemctl(ctx, verb, install.DaemonUnit)
 	if err == nil {
 		err = r.look(ctx)
@@ -86,7 +88,8 @@ func (a *app) orderStart(ctx context.Context, r *ruler, verb string) error {
 		return err
 	}
 	if err := r.manager.Systemctl(ctx, "start", install.RunnerUnit); err != nil {
-		return fmt.Errorf("the daemon runs, and its runner does not: %w", err)
+		return &job.Error{Code: job.Internal, Err: err, Message: fmt.Sprintf("the daemon runs, and its runner does not: %v%s", err, r.manager.LastWords(ctx, install.RunnerUnit)),
+			Hint: "jobs wait until it does; then: queuemgr service start"}
 	}
 	return nil
 }

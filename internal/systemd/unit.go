@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -54,6 +55,25 @@ func member(cgroups string) Member {
 		}
 	}
 	return Member{}
+}
+
+// InUnit reports whether a service manager started this process as a unit's, of whatever type: one of
+// Type=forking has nobody who waits for its word.
+func InUnit() bool {
+	return os.Getenv("INVOCATION_ID") != "" && MemberOf(os.Getpid()).Unit != ""
+}
+
+// unitFolders are where units of the system are; systemd.unit(5).
+var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+
+// HasUnit reports whether the system has a file of a unit. It asks nobody.
+func HasUnit(name string) bool {
+	for _, dir := range unitFolders {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Runs returns the manager and the unit whose main process pid is, ok false for none or one of
