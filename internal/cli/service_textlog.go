@@ -235,7 +235,7 @@ func attribute(line, key string) string {
 		if !found {
 			return ""
 		}
-		value := rest
+		var value string
 		if strings.HasPrefix(rest, `"`) {
 			quoted, err := strconv.QuotedPrefix(rest)
 			if err != nil {

@@ -65,7 +65,7 @@ func (a *app) restartUnit(ctx context.Context, r *ruler, o daemonOptions) error 
 	return a.print("%s restarted by systemd; pid %d; jobs go on running\n", r.name(), r.unit.MainPID)
 }
 
-// orderStart orders start or restart and waits for it; the runner's unit is started with the daemon's.
+// orderStart orders start or restart and waits for it, and for the runner, which the daemon's unit only wishes for.
 func (a *app) orderStart(ctx context.Context, r *ruler, verb string) error {
 	// The limit on starts in a row is for what starts by itself. It fails for units that never failed, which is as well.
 	_ = r.manager.Systemctl(ctx, "reset-failed", install.DaemonUnit)
@@ -84,7 +84,7 @@ func (a *app) orderStart(ctx context.Context, r *ruler, verb string) error {
 			Hint: "the whole log: queuemgr service logs. systemd tries again by itself until: queuemgr service stop"}
 	}
 	runner, err := r.manager.Unit(ctx, install.RunnerUnit)
-	if err != nil || !runner.Known() || runner.Runs() {
+	if err != nil || !runner.Known() || runner.Active == "active" {
 		return err
 	}
 	if err := r.manager.Systemctl(ctx, "start", install.RunnerUnit); err != nil {

@@ -153,12 +153,12 @@ func (r *run) start() step {
 	}
 }
 
-// startRunner is a step that sees to it that the runner runs: the daemon has only wished for it.
+// startRunner is a step that sees to it that the runner runs, and waits for it: the daemon has only wished for it.
 func (r *run) startRunner() step {
 	return step{
 		todo: func(ctx context.Context) (string, error) {
 			u, err := r.manager().Unit(ctx, runnerUnit)
-			if err != nil || u.Runs() {
+			if err != nil || u.Active == "active" {
 				return "", err
 			}
 			return "see to it that " + runnerUnit + " runs", nil
