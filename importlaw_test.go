@@ -45,9 +45,9 @@ var importLaw = map[string]rule{
 	"internal/auth":        {own: "job"},
 	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2 golang.org/x/sys"},
 	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
-	"internal/install":     {own: "job packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},
-	"internal/doctor":      {own: "job internal/config internal/install internal/runas", libs: "golang.org/x/sys"},
-	"internal/cli":         {own: "job client internal/config internal/doctor internal/install internal/runner/launch", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
+	"internal/install":     {own: "job internal/systemd packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},
+	"internal/doctor":      {own: "job internal/config internal/install internal/runas internal/systemd", libs: "golang.org/x/sys"},
+	"internal/cli":         {own: "job client internal/config internal/doctor internal/install internal/joblog internal/runner/launch internal/systemd", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
 	"internal/systemd":     {libs: "github.com/coreos/go-systemd/v22"},
 	"internal/servicetest": {own: "job", libs: "github.com/google/go-cmp"},
 

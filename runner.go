@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/internal/install"
 	"github.com/queuemgr/queuemgr/internal/runner/launch"
 	"github.com/queuemgr/queuemgr/internal/systemd"
 )
@@ -15,8 +16,8 @@ import (
 func runnerStarter(p config.Paths, log *slog.Logger) *launch.Starter {
 	s := &launch.Starter{Socket: p.RunnerSocket(), Journal: p.RunnerJournal(), Lock: p.RunnerLock(), LogFile: p.RunnerLog(), Log: log,
 		Program: os.Args[0], Args: []string{"_runner"}}
-	if p.System && (systemd.Supervised() || os.Geteuid() != 0) {
-		s.Program = "" // the runner is root, and a unit of its own
+	if runnerIsUnit(p) {
+		s.Program = ""
 		return s
 	}
 	self, err := os.Executable()
@@ -32,4 +33,12 @@ func runnerStarter(p config.Paths, log *slog.Logger) *launch.Starter {
 		s.Args = append(s.Args, "--system")
 	}
 	return s
+}
+
+// runnerIsUnit reports whether it is for systemd to start the runner, in a unit of its own. The system's is root.
+func runnerIsUnit(p config.Paths) bool {
+	if p.System {
+		return systemd.Supervised() || os.Geteuid() != 0 || systemd.InUnit() && systemd.HasUnit(install.RunnerUnit)
+	}
+	return systemd.MemberOf(os.Getpid()).Unit == install.DaemonUnit && install.HasUserUnit(p.Home, os.Environ())
 }

@@ -74,7 +74,7 @@ func main() {
 		s.rounds = *rounds
 	}
 	s.records = *records
-	err := error(nil)
+	var err error
 	if *prof {
 		err = with(ctx, *bin, s, runProfile)
 	} else {

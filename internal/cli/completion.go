@@ -70,21 +70,31 @@ func completeStates(_ *cobra.Command, _ []string, typed string) ([]string, cobra
 // completeJobs offers the newest jobs in the states given, with what they are.
 func (a *app) completeJobs(states ...job.State) completer {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		var words []string
-		a.forCompletion(cmd, func(ctx context.Context, svc job.Service) error {
-			page, err := svc.ListJobs(ctx, job.Filter{States: states})
-			if err != nil {
-				return err
-			}
-			for _, j := range page.Jobs {
-				if id := fmt.Sprint(j.ID); !slices.Contains(args, id) {
-					words = append(words, fmt.Sprintf("%s\t%s %s", id, j.State, shorten(commandText(j), 40)))
-				}
-			}
-			return nil
-		})
-		return append(words, "last\tthe newest job", "all\tall jobs"), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		return append(a.jobNumbers(cmd, args, states...), "last\tthe newest job", "all\tall jobs"), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
+}
+
+// completeJobNumber offers the numbers of the newest jobs, with what they are.
+func (a *app) completeJobNumber(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.jobNumbers(cmd, nil), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+// jobNumbers returns the newest jobs in the states given but for those in but, as words with what they are.
+func (a *app) jobNumbers(cmd *cobra.Command, but []string, states ...job.State) []string {
+	var words []string
+	a.forCompletion(cmd, func(ctx context.Context, svc job.Service) error {
+		page, err := svc.ListJobs(ctx, job.Filter{States: states})
+		if err != nil {
+			return err
+		}
+		for _, j := range page.Jobs {
+			if id := fmt.Sprint(j.ID); !slices.Contains(but, id) {
+				words = append(words, fmt.Sprintf("%s\t%s %s", id, j.State, shorten(commandText(j), 40)))
+			}
+		}
+		return nil
+	})
+	return words
 }
 
 // completeQueues offers the names of queues.

@@ -144,29 +144,32 @@ func (a *app) runDetached(ctx context.Context, c *config.Config, err error, o da
 
 func newDaemonStopCommand(a *app) *cobra.Command {
 	var keep bool
-	cmd := newStopCommand(a, &keep)
-	cmd.Short = "end the daemon and its jobs"
-	cmd.Long = `Ends the daemon and waits for its end. Live jobs are stopped first, within the setting shutdown_timeout; with --keep-jobs they
-go on running and the next daemon accounts for them. That no daemon runs is no error.
+	cmd := &cobra.Command{
+		Use:   "stop",
+		Short: "end the daemon and its jobs",
+		Long: `Ends the daemon and waits for its end. Live jobs are stopped first, within the setting shutdown_timeout; with --keep-jobs they
+go on running and the next daemon accounts for them. That no daemon runs is no error. A daemon that systemd runs as queuemgr.service is
+stopped by systemd, which else would start it again; --keep-jobs is refused then: queuemgr service restart leaves jobs running.
 
-` + exitCodesHelp
-	cmd.Example = "  queuemgr daemon stop\n  queuemgr daemon stop --keep-jobs"
+` + exitCodesHelp,
+		Example: "  queuemgr daemon stop\n  queuemgr daemon stop --keep-jobs",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDaemonStop(cmd.Context(), a, keep)
+		},
+	}
 	cmd.Flags().BoolVar(&keep, "keep-jobs", false, "leave jobs running")
 	return cmd
 }
 
-// newStopCommand makes the verb stop of daemon and service; its words are theirs.
-func newStopCommand(a *app, keep *bool) *cobra.Command {
-	return &cobra.Command{
-		Use:  "stop",
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDaemonStop(cmd.Context(), a, *keep)
-		},
-	}
-}
-
 func runDaemonStop(ctx context.Context, a *app, keep bool) error {
+	unit, err := a.unitOf(ctx)
+	switch {
+	case err != nil:
+		return err
+	case unit != nil:
+		return a.stopDaemonUnit(ctx, unit, keep)
+	}
 	stopped, err := a.stopDaemon(ctx, keep)
 	switch {
 	case err != nil:
@@ -186,7 +189,7 @@ func newDaemonRestartCommand(a *app) *cobra.Command {
 		Use:   "restart",
 		Short: "end the daemon and start it again; jobs go on running",
 		Long: `Ends the daemon, where one runs, and starts one in the background. Jobs go on running. Without flags of its own it takes those
-that the daemon was started with.
+that the daemon was started with. A daemon that systemd runs as queuemgr.service is restarted by systemd.
 
 ` + exitCodesHelp,
 		Example: "  queuemgr daemon restart",
@@ -200,6 +203,13 @@ that the daemon was started with.
 }
 
 func runDaemonRestart(ctx context.Context, a *app, o daemonOptions) error {
+	unit, err := a.unitOf(ctx)
+	switch {
+	case err != nil:
+		return err
+	case unit != nil:
+		return a.restartDaemonUnit(ctx, unit, o)
+	}
 	if o.config == "" && o.pidfile == "" && len(o.set) == 0 {
 		if err := a.formerFlags(ctx, &o); err != nil {
 			return err
@@ -218,9 +228,9 @@ func runDaemonRestart(ctx context.Context, a *app, o daemonOptions) error {
 		return err
 	}
 	if !ran {
-		return a.print("no daemon ran; daemon started, pid %d\n", pid)
+		return a.print("no daemon ran; daemon started, pid %d; home %s\n", pid, c.Paths.Home)
 	}
-	return a.print("daemon restarted, pid %d; jobs go on running\n", pid)
+	return a.print("daemon restarted, pid %d; home %s; jobs go on running\n", pid, c.Paths.Home)
 }
 
 // formerFlags fills o with the flags of the daemon that runs, where it can be told.

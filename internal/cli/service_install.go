@@ -111,5 +111,11 @@ func runServiceInstall(ctx context.Context, a *app, o installOptions) error {
 	if o.uninstall {
 		return install.Uninstall(ctx, io)
 	}
-	return install.Install(ctx, io)
+	if err := install.Install(ctx, io); err != nil || !o.user {
+		return err
+	}
+	if reached, err := config.FindPaths(a.home, a.Environ, config.ForClient); err == nil && reached.Home != io.Home {
+		a.warn("commands reach the system service; to reach your own: export QUEUEMGR_HOME=%s", shellQuote(io.Home))
+	}
+	return nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/queuemgr/queuemgr/internal/config"
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/systemd"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -62,7 +63,7 @@ type Input struct {
 	Now     time.Time
 
 	Ask          func(context.Context) (*job.Status, error) // the daemon for its state
-	Exec         install.Exec
+	Exec         systemd.Exec
 	Registry     func(ctx context.Context, path string) (schema, knows int64, err error) // a glance at a registry's file
 	Synchronized func() (bool, error)                                                    // whether the kernel's clock is
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/queuemgr/queuemgr/internal/systemd"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -42,7 +43,7 @@ func (r *run) checkPrograms(ctx context.Context) error {
 		}
 		out, err := r.Exec(ctx, file, arg)
 		if err != nil || !strings.HasPrefix(out, name+" ") {
-			return &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the new program %s does not run here (%v)%s", file, err, tail(out)), Err: err,
+			return &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the new program %s does not run here (%v)%s", file, err, systemd.Tail(out)), Err: err,
 				Hint: "take the release for this machine's architecture (uname -m), or build it here: make build"}
 		}
 	}

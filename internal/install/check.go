@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/queuemgr/queuemgr/internal/systemd"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -94,7 +95,7 @@ func (r *run) checkSystemd(ctx context.Context) error {
 		return nil
 	}
 	if out, err := r.Exec(ctx, "systemctl", "--user", "show", "--property=Version"); err != nil {
-		return &job.Error{Code: job.Unavailable, Message: "systemd's manager for you cannot be reached; nothing was changed" + tail(out), Err: err,
+		return &job.Error{Code: job.Unavailable, Message: "systemd's manager for you cannot be reached; nothing was changed" + systemd.Tail(out), Err: err,
 			Hint: "log in as yourself (not by su or sudo), or say: export XDG_RUNTIME_DIR=/run/user/$(id -u)"}
 	}
 	return nil
@@ -192,16 +193,15 @@ func (r *run) checkRunning(ctx context.Context) error {
 		return nil
 	}
 	for _, unit := range []string{daemonUnit, runnerUnit} {
-		u, err := r.state(ctx, unit)
+		u, err := r.manager().Unit(ctx, unit)
 		if err != nil {
 			return err
 		}
-		if u.file == "masked" || u.load == "masked" {
-			command := strings.Join(append([]string{"systemctl"}, r.manager("unmask", unit)...), " ")
-			return &job.Error{Code: job.Conflict, Message: unit + " is masked: it must not be started; nothing was changed", Hint: "if that is no longer meant: " + command}
+		if u.Masked() {
+			return &job.Error{Code: job.Conflict, Message: unit + " is masked: it must not be started; nothing was changed", Hint: "if that is no longer meant: " + r.manager().Command("unmask", unit)}
 		}
 		if unit == daemonUnit {
-			r.wasActive = u.runs()
+			r.wasActive = u.Runs()
 		}
 	}
 	return nil

@@ -49,8 +49,6 @@ const (
 	MemberGroup = memberGroup
 	JobUser     = jobUser
 	RunAsFile   = runAsFile
-	DaemonUnit  = daemonUnit
-	RunnerUnit  = runnerUnit
 )
 
 // Examine says what the installation of o.Kind (System or User) has or should have on this machine. It

@@ -9,16 +9,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
+	"github.com/queuemgr/queuemgr/internal/systemd"
 	"github.com/queuemgr/queuemgr/job"
 )
 
 // DefaultPrefix is where the system service's programs are unless told otherwise.
 const DefaultPrefix = "/opt/queuemgr"
+
+// Units of a service that systemd runs, the system's as a user's own.
+const (
+	DaemonUnit = "queuemgr.service"
+	RunnerUnit = "queuemgr-runner.service" // with all jobs
+)
 
 // Kind says for whom and by whom the service is installed.
 type Kind int
@@ -29,9 +35,6 @@ const (
 	Packaged             // by a package's scripts: the files are the package's, the rest is done here
 	User                 // one user's own service, without root
 )
-
-// Exec runs a program to its end and returns what it wrote to standard output and error.
-type Exec func(ctx context.Context, name string, args ...string) (string, error)
 
 // Assets are files that the program makes itself.
 type Assets struct {
@@ -56,18 +59,18 @@ type Options struct {
 	Assets Assets
 	Out    io.Writer // what is done, a line each
 
-	Root    string   // folder that stands for /, "" = / itself; below another nothing of the machine is changed
-	UID     int      // who runs this
-	Environ []string // NAME=VALUE; HOME and XDG_CONFIG_HOME of User; SUDO_USER
-	Exec    Exec     // nil = really
+	Root    string       // folder that stands for /, "" = / itself; below another nothing of the machine is changed
+	UID     int          // who runs this
+	Environ []string     // NAME=VALUE; HOME and XDG_CONFIG_HOME of User; SUDO_USER
+	Exec    systemd.Exec // nil = really
 }
 
 // Programs of an installation.
 const (
 	program       = "queuemgr"
 	runnerProgram = "queuemgr-runner"
-	daemonUnit    = "queuemgr.service"
-	runnerUnit    = "queuemgr-runner.service"
+	daemonUnit    = DaemonUnit
+	runnerUnit    = RunnerUnit
 )
 
 // Install installs or brings up to date. Errors: job.Forbidden without the rights, job.Invalid for
@@ -116,7 +119,7 @@ func newRun(o Options) (*run, error) {
 		o.Root = "/"
 	}
 	if o.Exec == nil {
-		o.Exec = Execute
+		o.Exec = systemd.Execute
 	}
 	if o.Out == nil {
 		o.Out = io.Discard
@@ -142,14 +145,6 @@ func (r *run) note(format string, args ...any) {
 	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }
 
-// Execute is Exec on this machine.
-func Execute(ctx context.Context, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
 // run1 runs a program whose failure is an error.
 func (r *run) run1(ctx context.Context, name string, args ...string) error {
 	out, err := r.Exec(ctx, name, args...)
@@ -160,15 +155,5 @@ func (r *run) run1(ctx context.Context, name string, args ...string) error {
 		return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the program %s is not installed", name), Err: err,
 			Hint: "install the package that has it (passwd or shadow-utils for useradd, systemd for systemctl)"}
 	}
-	return fmt.Errorf("%s %s: %w%s", name, strings.Join(args, " "), err, tail(out))
-}
-
-// tail is the end of what a program said, on lines of its own.
-func tail(out string) string {
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if lines[0] == "" {
-		return ""
-	}
-	const most = 12
-	return "\n  " + strings.Join(lines[max(len(lines)-most, 0):], "\n  ")
+	return fmt.Errorf("%s %s: %w%s", name, strings.Join(args, " "), err, systemd.Tail(out))
 }

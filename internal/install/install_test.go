@@ -465,6 +465,15 @@ func TestUserService(t *testing.T) {
 	if got, want := unitPath(home), strings.ReplaceAll(strings.ReplaceAll(home, " ", `\x20`), "%", "%%"); got != want {
 		t.Errorf("a home of words: %s, want %s", got, want)
 	}
+	own := []string{"HOME=" + m.path("/home/anna")}
+	for at, want := range map[string]bool{"/home/anna/.local/share/queuemgr": true, "/home/anna/.local/share": false, "/home/anna/.local/share/queuemgr2": false} {
+		if got := HasUserUnit(at, own); got != want {
+			t.Errorf("a unit for %s: %t", at, got)
+		}
+	}
+	if HasUserUnit("/home/anna/.local/share/queuemgr", []string{"HOME=" + m.path("/home/bert")}) || HasUserUnit("/home/anna/.local/share/queuemgr", nil) {
+		t.Error("a unit of anna's is taken for another's")
+	}
 	if _, err := m.install(user, func(o *Options) { o.UID = 0 }); job.CodeOf(err) != job.Invalid {
 		t.Errorf("root's own: %v", err)
 	}

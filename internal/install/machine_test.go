@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/queuemgr/queuemgr/internal/systemd"
 )
 
 // machine is a folder that stands for a machine. Files, accounts and temporary folders are real and
@@ -139,9 +141,9 @@ func (m *machine) exec(ctx context.Context, name string, args ...string) (string
 	case "systemd-analyze", "journalctl", "loginctl":
 		return "", nil
 	case "runuser": // -u queuemgr -- PROGRAM ARG...: the folder is only a test's, root may do it
-		return Execute(ctx, args[3], args[4:]...)
+		return systemd.Execute(ctx, args[3], args[4:]...)
 	}
-	return Execute(ctx, name, args...)
+	return systemd.Execute(ctx, name, args...)
 }
 
 func (m *machine) systemctl(args []string) (string, error) {

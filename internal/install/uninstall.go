@@ -41,7 +41,7 @@ func Uninstall(ctx context.Context, o Options) error {
 	if r.booted() && r.changed > 0 && !r.DryRun {
 		errs = append(errs, r.systemctl(ctx, "daemon-reload"))
 		// It fails for units that never failed and are forgotten already.
-		_, _ = r.Exec(ctx, "systemctl", r.manager("reset-failed", daemonUnit, runnerUnit)...)
+		_, _ = r.Exec(ctx, "systemctl", r.manager().Args("reset-failed", daemonUnit, runnerUnit)...)
 	}
 	if r.Purge {
 		errs = append(errs, r.purge(ctx))
@@ -70,16 +70,16 @@ func (r *run) stopAll(ctx context.Context) error {
 		return nil
 	}
 	for _, unit := range []string{daemonUnit, runnerUnit} {
-		u, err := r.state(ctx, unit)
+		u, err := r.manager().Unit(ctx, unit)
 		if err != nil {
 			return err
 		}
-		if u.runs() || u.active == "deactivating" {
+		if u.Runs() || u.Active == "deactivating" {
 			if err := r.act("stop "+unit+"; its jobs are stopped gracefully", func() error { return r.systemctl(ctx, "stop", unit) }); err != nil {
 				return fmt.Errorf("%w; nothing was removed", err)
 			}
 		}
-		if u.file == "enabled" {
+		if u.Enabled() {
 			if err := r.act("disable "+unit, func() error { return r.systemctl(ctx, "disable", unit) }); err != nil {
 				return fmt.Errorf("%w; nothing was removed", err)
 			}

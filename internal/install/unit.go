@@ -1,7 +1,6 @@
 package install
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/queuemgr/queuemgr/internal/systemd"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -18,51 +18,14 @@ import (
 // that is being brought up to date.
 const readyWithin = 10 * time.Minute
 
+// manager is the one that the service belongs to.
+func (r *run) manager() systemd.Manager {
+	return systemd.Manager{User: r.Kind == User, Exec: r.Exec}
+}
+
 // systemctl runs systemctl for the manager that the service belongs to.
 func (r *run) systemctl(ctx context.Context, args ...string) error {
-	return r.run1(ctx, "systemctl", r.manager(args...)...)
-}
-
-func (r *run) manager(args ...string) []string {
-	if r.Kind == User {
-		return append([]string{"--user"}, args...)
-	}
-	return args
-}
-
-// unitState is what systemd knows of a unit.
-type unitState struct {
-	load, active, file string
-	pid                string
-	stale              bool // its file has changed since systemd read it
-}
-
-func (u unitState) runs() bool {
-	return u.active == "active" || u.active == "activating" || u.active == "reloading"
-}
-
-func (r *run) state(ctx context.Context, unit string) (unitState, error) {
-	out, err := r.Exec(ctx, "systemctl", r.manager("show", "--property=LoadState,ActiveState,UnitFileState,MainPID,NeedDaemonReload", unit)...)
-	if err != nil {
-		return unitState{}, fmt.Errorf("asking systemd for %s: %w%s", unit, err, tail(out))
-	}
-	var u unitState
-	for lines := bufio.NewScanner(strings.NewReader(out)); lines.Scan(); {
-		key, value, _ := strings.Cut(lines.Text(), "=")
-		switch key {
-		case "LoadState":
-			u.load = value
-		case "ActiveState":
-			u.active = value
-		case "UnitFileState":
-			u.file = value
-		case "MainPID":
-			u.pid = value
-		case "NeedDaemonReload":
-			u.stale = value == "yes"
-		}
-	}
-	return u, nil
+	return r.run1(ctx, "systemctl", r.manager().Args(args...)...)
 }
 
 // unit is a step that writes a unit and remembers whether that changed it.
@@ -99,7 +62,7 @@ func (r *run) verifyUnits() step {
 			}
 			// It also speaks of units that ours need: those are not our concern.
 			if strings.Contains(out, "queuemgr") {
-				return nil, fmt.Errorf("systemd finds fault with the units%s", tail(out))
+				return nil, fmt.Errorf("systemd finds fault with the units%s", systemd.Tail(out))
 			}
 			return nil, nil
 		},
@@ -110,8 +73,8 @@ func (r *run) verifyUnits() step {
 func (r *run) reload() step {
 	return step{
 		todo: func(ctx context.Context) (string, error) {
-			u, err := r.state(ctx, daemonUnit)
-			if err != nil || !r.unitChanged && !u.stale {
+			u, err := r.manager().Unit(ctx, daemonUnit)
+			if err != nil || !r.unitChanged && !u.Stale {
 				return "", err
 			}
 			return "have systemd read its units again", nil
@@ -126,8 +89,8 @@ func (r *run) reload() step {
 func (r *run) enable() step {
 	return step{
 		todo: func(ctx context.Context) (string, error) {
-			u, err := r.state(ctx, daemonUnit)
-			if err != nil || u.file == "enabled" {
+			u, err := r.manager().Unit(ctx, daemonUnit)
+			if err != nil || u.Enabled() {
 				return "", err
 			}
 			return "enable " + daemonUnit + ": it starts with the machine", nil
@@ -147,11 +110,11 @@ func (r *run) start() step {
 	restart := false
 	return step{
 		todo: func(ctx context.Context) (string, error) {
-			u, err := r.state(ctx, daemonUnit)
+			u, err := r.manager().Unit(ctx, daemonUnit)
 			switch {
 			case err != nil:
 				return "", err
-			case !u.runs():
+			case !u.Runs():
 				return "start " + daemonUnit + " and wait until it is ready", nil
 			case r.unitChanged || r.programsDiffer() || !r.runsInstalled(u):
 				restart = true
@@ -169,14 +132,14 @@ func (r *run) start() step {
 			defer cancel()
 			err := r.systemctl(bounded, verb, daemonUnit)
 			if err == nil {
-				var u unitState
-				if u, err = r.state(ctx, daemonUnit); err == nil && u.active != "active" {
-					err = fmt.Errorf("it is %s", u.active)
+				var u systemd.Unit
+				if u, err = r.manager().Unit(ctx, daemonUnit); err == nil && u.Active != "active" {
+					err = fmt.Errorf("it is %s", u.Active)
 				}
 			}
 			if err != nil {
-				err = &job.Error{Code: job.Internal, Err: err, Message: fmt.Sprintf("the daemon did not become ready: %v%s", err, r.lastWords(ctx)),
-					Hint: "the whole log: journalctl " + strings.Join(r.manager("-u", daemonUnit), " ")}
+				err = &job.Error{Code: job.Internal, Err: err, Message: fmt.Sprintf("the daemon did not become ready: %v%s", err, r.manager().LastWords(ctx, daemonUnit)),
+					Hint: "the whole log: journalctl " + strings.Join(r.manager().Args("-u", daemonUnit), " ")}
 				if !r.wasActive {
 					err = errors.Join(err, r.systemctl(context.WithoutCancel(ctx), "stop", daemonUnit, runnerUnit))
 				}
@@ -190,12 +153,12 @@ func (r *run) start() step {
 	}
 }
 
-// startRunner is a step that sees to it that the runner runs: the daemon has only wished for it.
+// startRunner is a step that sees to it that the runner runs, and waits for it: the daemon has only wished for it.
 func (r *run) startRunner() step {
 	return step{
 		todo: func(ctx context.Context) (string, error) {
-			u, err := r.state(ctx, runnerUnit)
-			if err != nil || u.runs() {
+			u, err := r.manager().Unit(ctx, runnerUnit)
+			if err != nil || u.Active == "active" {
 				return "", err
 			}
 			return "see to it that " + runnerUnit + " runs", nil
@@ -210,22 +173,13 @@ func (r *run) startRunner() step {
 
 // runsInstalled reports whether the process of u runs the program that is installed. A build that
 // replaced the program while it ran is noticed, too.
-func (r *run) runsInstalled(u unitState) bool {
-	running, err := os.Stat(r.path("/proc/" + u.pid + "/exe"))
+func (r *run) runsInstalled(u systemd.Unit) bool {
+	running, err := os.Stat(r.path(fmt.Sprintf("/proc/%d/exe", u.MainPID)))
 	if err != nil {
 		return true // it is about to end or to start
 	}
 	installed, err := os.Stat(r.path(filepath.Join(r.bin, program)))
 	return err == nil && os.SameFile(running, installed)
-}
-
-// lastWords returns the end of what the daemon has logged.
-func (r *run) lastWords(ctx context.Context) string {
-	out, err := r.Exec(ctx, "journalctl", r.manager("--no-pager", "--output=cat", "--lines=8", "-u", daemonUnit)...)
-	if err != nil {
-		return ""
-	}
-	return tail(out)
 }
 
 // serveAgain brings the service back to how it ran, after everything else has been undone.
@@ -236,7 +190,7 @@ func (r *run) serveAgain(ctx context.Context) error {
 	}
 	if !r.wasActive {
 		// A unit that failed and is gone would still be listed; one that never failed is an error here.
-		_, _ = r.Exec(ctx, "systemctl", r.manager("reset-failed", daemonUnit, runnerUnit)...)
+		_, _ = r.Exec(ctx, "systemctl", r.manager().Args("reset-failed", daemonUnit, runnerUnit)...)
 	}
 	if !r.restarted {
 		return err

@@ -1,9 +1,10 @@
 package install
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -12,16 +13,25 @@ import (
 // userLayout is that of one user's own service: units in the user's configuration, programs where
 // they are, files below the user's home.
 func (r *run) userLayout() (layout, error) {
+	units, err := r.userUnits()
+	if err != nil {
+		return layout{}, err
+	}
+	l := layout{units: units, bin: r.Source, home: r.Home}
+	l.installed = installedPrefix(r.path(filepath.Join(l.units, daemonUnit))) != ""
+	return l, nil
+}
+
+// userUnits is the folder of a user's units.
+func (r *run) userUnits() (string, error) {
 	config := r.env("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(config) {
 		config = filepath.Join(r.env("HOME"), ".config")
 	}
-	if !filepath.IsAbs(config) || !filepath.IsAbs(r.Home) || !filepath.IsAbs(r.Source) {
-		return layout{}, &job.Error{Code: job.Invalid, Field: "home", Message: "no home folder: HOME is not set", Hint: "say whose: export HOME=DIR"}
+	if !filepath.IsAbs(config) {
+		return "", &job.Error{Code: job.Invalid, Field: "home", Message: "no home folder: HOME is not set", Hint: "say whose: export HOME=DIR"}
 	}
-	l := layout{units: filepath.Join(config, "systemd/user"), bin: r.Source, home: r.Home}
-	l.installed = installedPrefix(r.path(filepath.Join(l.units, daemonUnit))) != ""
-	return l, nil
+	return filepath.Join(config, "systemd/user"), nil
 }
 
 // userSteps is the plan of one user's own service.
@@ -49,13 +59,26 @@ func (r *run) userFarewell(ctx context.Context) error {
 	} else {
 		r.say("your own queuemgr runs, home %s", r.home)
 	}
-	// loginctl is of systemd and may yet be missing: then nothing is known of lingering.
-	out, err := r.Exec(ctx, "loginctl", "show-user", strconv.Itoa(r.UID), "--property=Linger")
-	if err == nil && strings.TrimSpace(out) == "Linger=no" {
-		r.say("lingering is off: your service and its jobs end when you log out, and do not start with the machine; to have that: loginctl enable-linger")
+	if lingers, known := r.manager().Lingers(ctx, r.UID); known && !lingers {
+		r.say("%s", LingeringIsOff)
 	}
-	r.say("look at it: systemctl --user status queuemgr")
+	r.say("look at it: queuemgr --home %s service status", r.home)
 	return nil
+}
+
+// LingeringIsOff says what a user's own service is without lingering.
+const LingeringIsOff = "lingering is off: your service and its jobs end when you log out, and do not start with the machine; to have that: loginctl enable-linger"
+
+// HasUserUnit reports whether `service install --user` has handed the service in the absolute folder home
+// to systemd's manager for the user that environ is of.
+func HasUserUnit(home string, environ []string) bool {
+	r := &run{Options: Options{Kind: User, Environ: environ}}
+	dir, err := r.userUnits()
+	if err != nil {
+		return false
+	}
+	data, err := os.ReadFile(filepath.Join(dir, daemonUnit))
+	return err == nil && ours(data) && bytes.Contains(data, []byte("/"+program+" --home "+unitPath(home)+" daemon start\n"))
 }
 
 // unitPath writes a path so that a unit takes it as one word, as it is.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // truncated is what a follower says where a log became shorter than what was read of it.
@@ -22,6 +24,7 @@ type follower struct {
 	done <-chan struct{}
 	path string
 	from int64 // where reading began
+	turn bool  // the log is rotated: another file may take its name
 
 	mu     sync.Mutex // held by Read, and by Close once stop has ended a Read that blocks
 	f      *os.File   // nil until the file exists
@@ -32,9 +35,9 @@ type follower struct {
 	closed bool
 }
 
-func newFollower(ctx context.Context, path string, f *os.File, offset int64, done <-chan struct{}) *follower {
+func newFollower(ctx context.Context, path string, f *os.File, offset int64, o Options) *follower {
 	ctx, stop := context.WithCancel(ctx)
-	return &follower{ctx: ctx, stop: stop, done: done, path: path, from: offset, f: f, offset: offset}
+	return &follower{ctx: ctx, stop: stop, done: o.Done, path: path, from: offset, turn: o.Rotates, f: f, offset: offset}
 }
 
 // Offset implements Reader.
@@ -56,8 +59,19 @@ func (r *follower) Read(p []byte) (int, error) {
 		}
 		// Seen before the read: then what the read finds at the end is the end.
 		last := r.isDone()
+		// Seen before the read, too: the old file is whole when something stands in the new.
+		next, err := r.successor()
+		if err != nil {
+			return 0, err
+		}
 		if n, err := r.readNow(p); n > 0 || err != nil {
-			return n, err
+			return n, errors.Join(err, closeIf(next))
+		}
+		if next != nil {
+			if err := r.turnTo(next); err != nil {
+				return 0, err
+			}
+			continue
 		}
 		if last {
 			return 0, io.EOF
@@ -97,7 +111,7 @@ func (r *follower) readNow(p []byte) (int, error) {
 			return 0, nil
 		}
 		if err != nil {
-			return 0, fmt.Errorf("open a job's log: %w", err)
+			return 0, fmt.Errorf("open a log: %w", err)
 		}
 		r.f = f
 		r.unsubscribe() // of the directory
@@ -110,32 +124,81 @@ func (r *follower) readNow(p []byte) (int, error) {
 			return n, nil
 		}
 		if !errors.Is(err, io.EOF) {
-			return 0, fmt.Errorf("read a job's log: %w", err)
+			return 0, fmt.Errorf("read a log: %w", err)
 		}
 		info, err := r.f.Stat()
 		if err != nil {
-			return 0, fmt.Errorf("size of a job's log: %w", err)
+			return 0, fmt.Errorf("size of a log: %w", err)
 		}
-		r.long = r.long || info.Size() >= r.offset
+		r.long = r.long || r.turn || info.Size() >= r.offset // one that is rotated was as long once
 		if info.Size() >= r.offset || !r.long {
 			return 0, nil
 		}
-		r.offset, r.notice = 0, truncated
+		r.offset = 0
+		if r.turn { // as a rotation by copy and truncation does
+			return r.readNow(p)
+		}
+		r.notice = truncated
 	}
 	n := copy(p, r.notice)
 	r.notice = r.notice[n:]
 	return n, nil
 }
 
+// successor returns the file that has taken the log's name, once something stands in it; nil while there
+// is none.
+func (r *follower) successor() (*os.File, error) {
+	if !r.turn || r.f == nil {
+		return nil, nil
+	}
+	old, err := r.f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("size of a log: %w", err)
+	}
+	info, err := os.Stat(r.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (info.Size() == 0 || os.SameFile(old, info)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open a log: %w", err)
+	}
+	f, err := os.Open(r.path)
+	if errors.Is(err, fs.ErrNotExist) { // on its way
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open a log: %w", err)
+	}
+	return f, nil
+}
+
+// turnTo goes on in another file. The watch is the directory's, and stays.
+func (r *follower) turnTo(f *os.File) error {
+	old := r.f
+	r.f, r.offset, r.long = f, 0, false
+	return old.Close()
+}
+
+func closeIf(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
+
 // subscribe watches the file, or the deepest directory of its path that exists.
 func (r *follower) subscribe() (err error) {
+	if r.f != nil && r.turn {
+		r.watch, err = subscribe(filepath.Dir(r.path), unix.IN_MODIFY|inDirectory)
+		return err
+	}
 	if r.f != nil {
 		// By descriptor, not by name: what is read is what is watched, even when it was removed.
-		r.watch, err = subscribe(fmt.Sprintf("/proc/self/fd/%d", r.f.Fd()), true)
+		r.watch, err = subscribe(fmt.Sprintf("/proc/self/fd/%d", r.f.Fd()), unix.IN_MODIFY)
 		return err
 	}
 	for dir := filepath.Dir(r.path); ; dir = filepath.Dir(dir) {
-		r.watch, err = subscribe(dir, false)
+		r.watch, err = subscribe(dir, inDirectory)
 		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
 			return err
 		}

@@ -53,6 +53,10 @@ type Options struct {
 	// is not there yet is waited for.
 	Follow bool
 	Done   <-chan struct{} // closed when nobody writes any more; nil = never
+	// Rotates says that the log is a service's, which is moved away for another of its name: a follower
+	// goes on in that one when something stands in it, for from then on nobody writes to the old. An Offset
+	// beyond the end is of a file before, and that of the beginning then.
+	Rotates bool
 }
 
 // Reader is a log that is read. Offset tells at which byte of the file reading began.
@@ -75,19 +79,19 @@ func Open(ctx context.Context, path string, o Options) (Reader, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if o.Follow {
-			return newFollower(ctx, path, nil, max(o.Offset, 0), o.Done), nil
+			return newFollower(ctx, path, nil, max(o.Offset, 0), o), nil
 		}
 		return empty{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open a job's log: %w", err)
+		return nil, fmt.Errorf("open a log: %w", err)
 	}
 	start, size, err := begin(ctx, f, o)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if o.Follow {
-		return newFollower(ctx, path, f, start, o.Done), nil
+		return newFollower(ctx, path, f, start, o), nil
 	}
 	// What is written while this is read is left out: else the reader of a fast job never ends.
 	return snapshot{io.NewSectionReader(f, start, size-start), f, start}, nil
@@ -97,7 +101,7 @@ func Open(ctx context.Context, path string, o Options) (Reader, error) {
 func begin(ctx context.Context, f *os.File, o Options) (start, size int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return 0, 0, fmt.Errorf("size of a job's log: %w", err)
+		return 0, 0, fmt.Errorf("size of a log: %w", err)
 	}
 	size = info.Size()
 	start = max(o.Offset, 0)

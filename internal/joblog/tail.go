@@ -24,7 +24,7 @@ func tailStart(ctx context.Context, r io.ReaderAt, start, end int64, lines int) 
 		b := block[:at-from]
 		n, err := r.ReadAt(b, from)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return 0, fmt.Errorf("read a job's log backwards: %w", err)
+			return 0, fmt.Errorf("read a log backwards: %w", err)
 		}
 		b = b[:n] // short where the file was truncated meanwhile
 		for {

@@ -31,21 +31,25 @@ var watchers struct {
 	shared *watcher // nil while nobody follows
 }
 
-// subscribe watches a file for growth and truncation, or a directory for new entries.
-func subscribe(path string, isFile bool) (*watch, error) {
+// inDirectory are the events that tell of new entries of a directory. A file grows and is truncated
+// with unix.IN_MODIFY, which a directory has for those in it.
+const inDirectory = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_DELETE_SELF | unix.IN_ONLYDIR
+
+// subscribe watches a file or a directory for the events of mask.
+func subscribe(path string, mask uint32) (*watch, error) {
 	watchers.Lock()
 	w := watchers.shared
 	if w == nil {
 		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 		if err != nil {
 			watchers.Unlock()
-			return nil, fmt.Errorf("follow a job's log: %w (the limit is the sysctl fs.inotify.max_user_instances)", err)
+			return nil, fmt.Errorf("follow a log: %w (the limit is the sysctl fs.inotify.max_user_instances)", err)
 		}
 		w = &watcher{f: os.NewFile(uintptr(fd), "inotify"), byWD: map[int32]map[*watch]bool{}, ended: make(chan struct{})}
 		watchers.shared = w
 		go w.run()
 	}
-	s, err := w.add(path, isFile)
+	s, err := w.add(path, mask)
 	idle := w.takeIfIdle() // made for this alone, and of no use
 	watchers.Unlock()
 	return s, errors.Join(err, idle.end())
@@ -68,17 +72,13 @@ func (s *watch) close() {
 	_ = idle.end() // closing an inotify descriptor loses nothing
 }
 
-func (w *watcher) add(path string, isFile bool) (*watch, error) {
-	mask := uint32(unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_DELETE_SELF | unix.IN_ONLYDIR)
-	if isFile {
-		mask = unix.IN_MODIFY
-	}
-	wd, err := w.control(func(fd int) (int, error) { return unix.InotifyAddWatch(fd, path, mask) })
+func (w *watcher) add(path string, mask uint32) (*watch, error) {
+	wd, err := w.control(func(fd int) (int, error) { return unix.InotifyAddWatch(fd, path, mask|unix.IN_MASK_ADD) })
 	if errors.Is(err, unix.ENOSPC) {
-		return nil, fmt.Errorf("follow a job's log: %w (the limit is the sysctl fs.inotify.max_user_watches)", err)
+		return nil, fmt.Errorf("follow a log: %w (the limit is the sysctl fs.inotify.max_user_watches)", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("follow a job's log: watch %s: %w", path, err)
+		return nil, fmt.Errorf("follow a log: watch %s: %w", path, err)
 	}
 	s := &watch{c: make(chan struct{}, 1), in: w, wd: int32(wd)}
 	if w.byWD[s.wd] == nil {

@@ -80,7 +80,7 @@ func TestReadmeOfTheAdministrator(t *testing.T) {
 		"Status, start and stop": {
 			before: sleeper,
 			after: func(t *testing.T, v *guest.Guest, out string) {
-				says("active (running)", "active (running)", "1 running").after(t, v, out)
+				says("active (running)", "active (running)", "systemd unit queuemgr.service, enabled\n", "1 job running", "restarted by systemd", "stopped by systemd", "started by systemd").after(t, v, out)
 				if left := forever(v); left != "" {
 					t.Errorf("a job was not stopped with the service: %s", left)
 				}

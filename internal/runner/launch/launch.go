@@ -54,7 +54,7 @@ func (s *Starter) Dial(ctx context.Context) (net.Conn, error) {
 		return conn, err
 	}
 	if s.Program == "" {
-		return nil, fmt.Errorf("no runner listens on %s; it is a service of its own: systemctl start queuemgr-runner (%w)", s.Socket, err)
+		return nil, fmt.Errorf("no runner listens on %s; it is a unit of its own, queuemgr-runner.service; start it: queuemgr service start (%w)", s.Socket, err)
 	}
 	if err := s.start(ctx); err != nil {
 		return nil, err

@@ -91,7 +91,7 @@ func TestRunnerOfAnother(t *testing.T) {
 	dir := t.TempDir()
 	s := Starter{Socket: filepath.Join(dir, "s"), LogFile: filepath.Join(dir, "log"), Log: slog.New(slog.DiscardHandler)}
 	_, err := s.Dial(t.Context())
-	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "systemctl start queuemgr-runner") {
+	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "queuemgr service start") {
 		t.Errorf("got %v", err)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
