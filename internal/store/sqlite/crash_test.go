@@ -42,10 +42,10 @@ func crashChild(path string) error {
 	return <-failed
 }
 
-// crashAdd adds batches of 1 to 40 jobs, each batch with a tag and its size on record.
+// crashAdd adds batches of 1 to 8 jobs, each batch with a tag and its size on record.
 func crashAdd(ctx context.Context, s *sqlite.Store, client int, say func(string, ...any)) error {
 	for i := 0; ; i++ {
-		n := 1 + (i*7+client*13)%40
+		n := 1 + (i*7+client*13)%8
 		p := store.AddJobs{At: time.Now()}
 		for range n {
 			j := benchJob()
