@@ -42,7 +42,7 @@ var importLaw = map[string]rule{
 	"internal/engine":            {own: "job internal/store internal/scheduler internal/runner/wire internal/joblog internal/crashpoint"},
 	"internal/engine/enginetest": {own: "job internal/engine internal/runner internal/runner/launch internal/store/sqlite", libs: "go.uber.org/goleak"},
 
-	"internal/auth":        {own: "job"},
+	"internal/auth":        {own: "job internal/store"},
 	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2 golang.org/x/sys"},
 	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
 	"internal/install":     {own: "job packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},

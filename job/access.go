@@ -90,6 +90,12 @@ type Login struct {
 	Fingerprint string    `json:"fingerprint,omitempty"` // SHA-256 of the certificate that the service has made
 }
 
+// Credentials are what a browser logs in with: one of the two.
+type Credentials struct {
+	Code  string `json:"code,omitempty"`  // of a link
+	Token string `json:"token,omitempty"` // a token's secret
+}
+
 // AuditEntry is one change, tried or done.
 type AuditEntry struct {
 	ID      int64     `json:"id"`

@@ -25,13 +25,14 @@ const (
 
 // Error is an error with a code that a user can act on.
 type Error struct {
-	Code    Code   `json:"code"`
-	Message string `json:"message"`         // what happened, to what
-	Hint    string `json:"hint,omitempty"`  // what to do next
-	Field   string `json:"field,omitempty"` // of Invalid: the field, with its path
-	Line    int    `json:"line,omitempty"`  // of a bulk add: which job, counting from 1
-	JobID   int64  `json:"job_id,omitempty"`
-	Err     error  `json:"-"` // cause, for the log
+	Code       Code     `json:"code"`
+	Message    string   `json:"message"`         // what happened, to what
+	Hint       string   `json:"hint,omitempty"`  // what to do next
+	Field      string   `json:"field,omitempty"` // of Invalid: the field, with its path
+	Line       int      `json:"line,omitempty"`  // of a bulk add: which job, counting from 1
+	JobID      int64    `json:"job_id,omitempty"`
+	RetryAfter Duration `json:"-"` // of Throttled: for how long there is no use in trying again
+	Err        error    `json:"-"` // cause, for the log
 }
 
 func (e *Error) Error() string {
