@@ -185,6 +185,7 @@ type Caller struct {
 	Role      Role
 	From      string    // address
 	TokenID   string    // of the token that it has, or that its login was made with
+	SessionID string    // of its login
 	LoginUID  uint32    // of the user who made its login; NoUID where TokenID says who
 	ExpiresAt time.Time // of token or login, at the latest
 }

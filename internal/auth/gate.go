@@ -51,6 +51,8 @@ type Gate struct {
 	used map[string]time.Time
 	seen map[store.Hash]time.Time
 
+	watched map[string]map[*watch]struct{} // what lasts, by the token or session that it hangs on
+
 	changing sync.Mutex // held while tokens are made or revoked and sessions begun: on record first, then in memory
 }
 
@@ -59,7 +61,7 @@ var _ job.AccessService = (*Gate)(nil)
 // OpenGate reads who may ask. Run is to be called.
 func OpenGate(ctx context.Context, o GateOptions) (*Gate, error) {
 	g := &Gate{o: o, tokens: map[store.Hash]*store.Token{}, byID: map[string]*store.Token{}, sessions: map[store.Hash]*store.Session{},
-		codes: map[store.Hash]*code{}, used: map[string]time.Time{}, seen: map[store.Hash]time.Time{}}
+		codes: map[store.Hash]*code{}, watched: map[string]map[*watch]struct{}{}, used: map[string]time.Time{}, seen: map[store.Hash]time.Time{}}
 	tokens, err := o.Store.Tokens(ctx)
 	if err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func (g *Gate) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 			g.stamp(ctx)
-			g.sweep(ctx)
+			g.Sweep(ctx)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/hex"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -21,7 +22,7 @@ type session struct{ store.Session }
 
 func (s *session) caller(from string) job.Caller {
 	return job.Caller{UID: job.NoUID, GID: job.NoUID, Name: s.Name, Via: job.ViaSession, Role: s.Role, From: from,
-		TokenID: s.TokenID, LoginUID: s.UID, ExpiresAt: s.ExpiresAt}
+		TokenID: s.TokenID, SessionID: hex.EncodeToString(s.Hash[:]), LoginUID: s.UID, ExpiresAt: s.ExpiresAt}
 }
 
 // holds reports whether those who stand behind a session may still have it. g.mu is held.
@@ -68,11 +69,17 @@ func (g *Gate) begin(ctx context.Context, s *session) error {
 func (g *Gate) end(ctx context.Context, hashes ...store.Hash) error {
 	g.mu.Lock()
 	for _, hash := range hashes {
-		delete(g.sessions, hash)
-		delete(g.seen, hash)
+		g.forgetSession(hash)
 	}
 	g.mu.Unlock()
 	return g.o.Store.DeleteSessions(context.WithoutCancel(ctx), hashes...)
+}
+
+// forgetSession ends a session in memory, with what lasts in it. g.mu is held.
+func (g *Gate) forgetSession(hash store.Hash) {
+	delete(g.sessions, hash)
+	delete(g.seen, hash)
+	g.endWatched(hex.EncodeToString(hash[:]))
 }
 
 // Session returns who has a login. Errors: Unauthenticated.
@@ -121,8 +128,9 @@ func (g *Gate) LogOut(ctx context.Context, secret, from string) error {
 	return err
 }
 
-// sweep forgets sessions that are over.
-func (g *Gate) sweep(ctx context.Context) {
+// Sweep ends the sessions that are over, and those whose users may no longer have them: it is to be
+// called when the settings have changed.
+func (g *Gate) Sweep(ctx context.Context) {
 	now := g.o.Now()
 	var gone []store.Hash
 	g.mu.Lock()

@@ -128,10 +128,10 @@ func (g *Gate) forgetToken(t *store.Token) {
 	delete(g.byID, t.ID)
 	delete(g.tokens, t.Hash)
 	delete(g.used, t.ID)
+	g.endWatched(t.ID)
 	for hash, s := range g.sessions {
 		if s.TokenID == t.ID {
-			delete(g.sessions, hash)
-			delete(g.seen, hash)
+			g.forgetSession(hash)
 		}
 	}
 	for hash, k := range g.codes {
