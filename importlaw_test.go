@@ -42,10 +42,13 @@ var importLaw = map[string]rule{
 	"internal/engine":            {own: "job internal/store internal/scheduler internal/runner/wire internal/joblog internal/crashpoint"},
 	"internal/engine/enginetest": {own: "job internal/engine internal/runner internal/runner/launch internal/store/sqlite", libs: "go.uber.org/goleak"},
 
-	"internal/auth":        {own: "job"},
+	"internal/auth":          {own: "job internal/store"},
+	"internal/auth/authtest": {own: "job internal/auth internal/engine/enginetest"},
+
 	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2 golang.org/x/sys"},
 	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
 	"internal/install":     {own: "job internal/systemd packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},
+	"internal/tcp":         {},
 	"internal/doctor":      {own: "job internal/config internal/install internal/runas internal/systemd", libs: "golang.org/x/sys"},
 	"internal/cli":         {own: "job client internal/config internal/doctor internal/install internal/joblog internal/runner/launch internal/systemd", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
 	"internal/systemd":     {libs: "github.com/coreos/go-systemd/v22"},

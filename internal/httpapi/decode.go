@@ -29,6 +29,7 @@ type sending struct {
 	header  http.Header
 	rc      *http.ResponseController
 	timeout time.Duration
+	until   time.Time // for the whole body; zero = as long as it keeps coming
 	set     time.Time // when the deadline was set
 	err     error     // of the read before: there is no other after it
 }
@@ -59,6 +60,9 @@ func (s *sending) extend(now time.Time) {
 }
 
 func (s *sending) deadline(t time.Time) {
+	if !s.until.IsZero() && (t.IsZero() || s.until.Before(t)) && s.err == nil {
+		t = s.until
+	}
 	// A connection that knows no deadlines has no slow network behind it (tests).
 	_ = s.rc.SetReadDeadline(t)
 }
@@ -127,6 +131,9 @@ func readBody(r *request, b *bytes.Buffer) error {
 func unreadable(err error) error {
 	if err == nil || job.CodeOf(err) != job.Internal {
 		return err
+	}
+	if e := (*http.MaxBytesError)(nil); errors.As(err, &e) {
+		return tooLarge(e.Limit)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return statusError{http.StatusRequestTimeout, &job.Error{Code: job.Invalid, Message: "the body did not come", Hint: "send it without pauses", Err: err}}
