@@ -14,7 +14,9 @@ type Service interface {
 	JobService
 	QueueService
 	EventService
+	FeedService
 	DaemonService
+	MachineService
 }
 
 // JobService is what is done with jobs.

@@ -88,7 +88,7 @@ func anys[T any](list []T) []any {
 
 // requestTypes are the schemas that take no unknown fields.
 var requestTypes = map[string]bool{"JobSpec": true, "Batch": true, "ActRequest": true, "ActOptions": true, "Filter": true,
-	"Range": true, "NewQueue": true, "QueueUpdate": true, "ShutdownOptions": true}
+	"Range": true, "NewQueue": true, "FeedWatch": true, "QueueUpdate": true, "ShutdownOptions": true}
 
 var bodyExamples = map[reflect.Type]string{
 	reflect.TypeFor[job.Spec]():        `{"command": ["tar", "-czf", "/srv/backup/home.tar.gz", "/home"], "queue": "default", "name": "nightly backup", "tags": ["backup"], "timeout": 7200}`,
@@ -100,11 +100,17 @@ var bodyExamples = map[reflect.Type]string{
 	reflect.TypeFor[job.ActResult]():   `{"done": [8, 9], "skipped": 1}`,
 	reflect.TypeFor[newQueue]():        `{"name": "video", "concurrency": 2}`,
 	reflect.TypeFor[job.QueueUpdate](): `{"paused": true}`,
+	reflect.TypeFor[job.FeedWatch]():   `{"jobs": [7, 8, 9], "logs": [9]}`,
+	reflect.TypeFor[feedMessage]():     `{"seq": 812, "jobs": [{"id": 7, "queue": "default", "type": "command", "state": "completed", "priority": 0, "attempt": 1, "max_attempts": 1, "created_at": "2026-01-02T03:04:05Z", "exit_code": 0}], "logs": {"9": {"attempt": 1, "size": 12345}}}`,
 	reflect.TypeFor[shutdownOptions](): `{"keep_jobs": true}`,
 }
 
 var typeAbout = map[string]string{
 	"Job":             "One piece of work on record.",
+	"FeedLog":         "How much there is to read of a job's newest log.",
+	"FeedUpdate":      "What has changed since the update before.",
+	"FeedWatch":       "What a feed watches: what is shown now.",
+	"Machine":         "How busy the machine is that the daemon runs on.",
 	"JobSpec":         "A job to add. Exactly one of command and shell is given.",
 	"Batch":           "Jobs to add all together or not at all.",
 	"Filter":          "Which jobs. All that is set must hold; within a list one is enough. {} is every job that is not deleted.",
@@ -160,6 +166,13 @@ var fieldAbout = map[string]string{
 	".cpu_user": "Seconds in user mode.", ".cpu_system": "Seconds in the kernel.", ".max_rss": "Largest resident memory of a process, bytes.",
 	".read_bytes": "Bytes read from storage.", ".write_bytes": "Bytes written to storage.",
 
+	".feed": "In the first message: the feed's id.", ".resync": "Something was left out: read anew what is shown.", ".gone": "Watched jobs that are no longer on record.",
+	".dirty": "Something that is not watched has changed: lists may be out of date.", ".logs": "By job.", ".machine": "Now and then.",
+	"FeedUpdate.seq": "All changes up to here are in it.", "FeedUpdate.status": "Where more than its uptime has changed.", "FeedUpdate.jobs": "The present record of each watched job that has changed.",
+	"FeedWatch.jobs": "Numbers of jobs whose records are told, up to 2000.", "FeedWatch.logs": "Numbers of jobs whose logs' length is told, up to 20.",
+	".size": "Bytes.", ".stderr_size": "Bytes of the log of stderr, of a job that was added with `split`.", ".complete": "The attempt has ended.",
+	".load": "Processes that run or wait for it, over 1, 5 and 15 minutes.", ".cpus": "How many.", ".memory_total": "Bytes.", ".memory_available": "Bytes that are free without swapping.",
+	".disk_free": "Bytes, where the jobs' logs are.", ".disk_total": "Bytes.",
 	"Filter.name": "Part of the name or command; case does not count.", "Filter.owner": "Of this user.", "Filter.tags": "With every one of these tags.",
 	"Problem.type": "Always about:blank: code says what it is.", "Queue.jobs": "How many jobs, by state.", "Queue.name": "Name.", "NewQueue.name": "1 to 64 of A-Z a-z 0-9 . _ -",
 	"QueueList.queues": "By name.", "Status.jobs": "How many jobs, by state.", "Status.queues": "All queues with their counts.", "Status.pid": "Process number of the daemon.",

@@ -29,7 +29,7 @@ func TestEveryOperationAnswers(t *testing.T) {
 	}
 	bodies := map[string]string{
 		"addJobs": `{"shell":"true"}`, "actOnJobs": `{"action":"hold","filter":{"keys":["nosuch"]}}`,
-		"addQueue": `{"name":"q"}`, "setQueue": `{"paused":true}`, "shutdown": `{"keep_jobs":true}`,
+		"addQueue": `{"name":"q"}`, "setQueue": `{"paused":true}`, "shutdown": `{"keep_jobs":true}`, "watchFeed": `{"jobs":[1]}`,
 	}
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		for method, op := range doc.Paths[path] {
@@ -40,6 +40,9 @@ func TestEveryOperationAnswers(t *testing.T) {
 			url := strings.ReplaceAll(path, "{id}", strconv.FormatInt(id, 10))
 			if op.OperationID == "deleteQueue" || op.OperationID == "setQueue" {
 				a.ask("POST", "/api/queues", `{"name":"own"}`)
+			}
+			if op.OperationID == "watchFeed" {
+				url = strings.ReplaceAll(url, "{feed}", a.feed().Feed)
 			}
 			url = strings.ReplaceAll(url, "{name}", map[bool]string{true: "own", false: "default"}[op.OperationID == "deleteQueue" || op.OperationID == "setQueue"])
 			op.check(a, strings.ToUpper(method), url, bodies[op.OperationID], doc.Components.Schemas)
@@ -79,7 +82,7 @@ func (a *api) jobFor(operation string) int64 {
 
 func (op operation) check(a *api, method, url, body string, schemas map[string]schema) {
 	a.Helper()
-	if op.OperationID == "streamEvents" {
+	if op.OperationID == "streamEvents" || op.OperationID == "openFeed" {
 		resp := answer(a.T, dial(a.T, a.socket, get(url)))
 		if _, ok := op.Responses["200"].Content[resp.Header.Get("Content-Type")]; !ok {
 			a.Errorf("%s: %s", url, resp.Header.Get("Content-Type"))

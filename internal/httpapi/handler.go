@@ -108,7 +108,7 @@ func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 // noRoute answers what no route does: 405 where another method would do, else 404.
 func (h *Handler) noRoute(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = method
 		if _, pattern := h.mux.Handler(other); pattern != "/" && pattern != "" {

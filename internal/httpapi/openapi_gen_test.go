@@ -58,6 +58,8 @@ func schemaName(t reflect.Type, hint string) string {
 		return "ActRequest"
 	case reflect.TypeFor[job.Spec]():
 		return "JobSpec"
+	case reflect.TypeFor[feedMessage]():
+		return "FeedUpdate"
 	}
 	return huma.DefaultSchemaNamer(t, hint)
 }
@@ -117,6 +119,7 @@ var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 var pathParams = map[string]param{
 	"id":   {about: "The job's number or key.", example: "7"},
 	"name": {about: "The queue's name.", example: "default"},
+	"feed": {about: "What the feed's first message said.", example: "K7Q2M5"},
 }
 
 // alwaysPossible are the errors of every route beside its own.

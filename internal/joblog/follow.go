@@ -131,11 +131,11 @@ func (r *follower) readNow(p []byte) (int, error) {
 func (r *follower) subscribe() (err error) {
 	if r.f != nil {
 		// By descriptor, not by name: what is read is what is watched, even when it was removed.
-		r.watch, err = subscribe(fmt.Sprintf("/proc/self/fd/%d", r.f.Fd()), true)
+		r.watch, err = subscribe(fmt.Sprintf("/proc/self/fd/%d", r.f.Fd()), true, nil)
 		return err
 	}
 	for dir := filepath.Dir(r.path); ; dir = filepath.Dir(dir) {
-		r.watch, err = subscribe(dir, false)
+		r.watch, err = subscribe(dir, false, nil)
 		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
 			return err
 		}

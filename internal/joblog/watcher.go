@@ -13,6 +13,7 @@ import (
 // watch is one subscription to changes of a file or directory.
 type watch struct {
 	c  chan struct{} // gets a token after a change; one token stands for any number
+	f  func()        // called after a change, or nil
 	in *watcher
 	wd int32
 }
@@ -31,8 +32,18 @@ var watchers struct {
 	shared *watcher // nil while nobody follows
 }
 
-// subscribe watches a file for growth and truncation, or a directory for new entries.
-func subscribe(path string, isFile bool) (*watch, error) {
+// OnGrowth has f called after each change of the log at path, which must be there, until stop is
+// called. f must neither block nor follow other logs.
+func OnGrowth(path string, f func()) (stop func(), err error) {
+	s, err := subscribe(path, true, f)
+	if err != nil {
+		return nil, err
+	}
+	return s.close, nil
+}
+
+// subscribe watches a file for growth and truncation, or a directory for new entries. f may be nil.
+func subscribe(path string, isFile bool, f func()) (*watch, error) {
 	watchers.Lock()
 	w := watchers.shared
 	if w == nil {
@@ -45,7 +56,7 @@ func subscribe(path string, isFile bool) (*watch, error) {
 		watchers.shared = w
 		go w.run()
 	}
-	s, err := w.add(path, isFile)
+	s, err := w.add(path, isFile, f)
 	idle := w.takeIfIdle() // made for this alone, and of no use
 	watchers.Unlock()
 	return s, errors.Join(err, idle.end())
@@ -68,7 +79,7 @@ func (s *watch) close() {
 	_ = idle.end() // closing an inotify descriptor loses nothing
 }
 
-func (w *watcher) add(path string, isFile bool) (*watch, error) {
+func (w *watcher) add(path string, isFile bool, f func()) (*watch, error) {
 	mask := uint32(unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_DELETE_SELF | unix.IN_ONLYDIR)
 	if isFile {
 		mask = unix.IN_MODIFY
@@ -80,7 +91,7 @@ func (w *watcher) add(path string, isFile bool) (*watch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow a job's log: watch %s: %w", path, err)
 	}
-	s := &watch{c: make(chan struct{}, 1), in: w, wd: int32(wd)}
+	s := &watch{c: make(chan struct{}, 1), f: f, in: w, wd: int32(wd)}
 	if w.byWD[s.wd] == nil {
 		w.byWD[s.wd] = map[*watch]bool{}
 	}
@@ -153,6 +164,9 @@ func (w *watcher) dispatch(b []byte) {
 
 func wake(subscribers map[*watch]bool) {
 	for s := range subscribers {
+		if s.f != nil {
+			s.f()
+		}
 		select {
 		case s.c <- struct{}{}:
 		default: // it has not looked since the last token
