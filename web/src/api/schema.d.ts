@@ -64,6 +64,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/feed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a page shows, kept up to date
+         * @description Server-sent events, at most ten a second. The first is `hello`, with the feed's id and the status; then `update` tells what is new of what the feed watches (PUT /api/feed/{id}): the latest record of each job, not each change on the way there. `dirty` says that something else has changed, so that lists may be out of date. `resync` says that something was left out: read anew what is shown. Lines beginning with a colon are heartbeats. A feed ends with its connection.
+         */
+        get: operations["openFeed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/feed/{feed}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Choose what a feed watches
+         * @description In place of what it watched before. Only who opened the feed may.
+         */
+        put: operations["watchFeed"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs": {
         parameters: {
             query?: never;
@@ -246,6 +286,23 @@ export interface paths {
          * @description A live job gets its stop signal, then KILL when the grace is over; a waiting one will not run. The answer does not wait for the end.
          */
         post: operations["stopJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/machine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How busy the machine is */
+        get: operations["getMachine"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -502,6 +559,57 @@ export interface components {
             /** @description What happened, to what. */
             message: string;
         };
+        /** @description How much there is to read of a job's newest log. */
+        FeedLog: {
+            /**
+             * Format: int64
+             * @description Which run; 0 before the first.
+             */
+            attempt: number;
+            /** @description The attempt has ended. */
+            complete?: boolean;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            size: number;
+            /**
+             * Format: int64
+             * @description Bytes of the log of stderr, of a job that was added with `split`.
+             */
+            stderr_size?: number;
+        };
+        /** @description What has changed since the update before. */
+        FeedUpdate: {
+            /** @description Something that is not watched has changed: lists may be out of date. */
+            dirty?: boolean;
+            /** @description In the first message: the feed's id. */
+            feed?: string;
+            /** @description Watched jobs that are no longer on record. */
+            gone?: number[];
+            /** @description The present record of each watched job that has changed. */
+            jobs?: components["schemas"]["Job"][];
+            /** @description By job. */
+            logs?: {
+                [key: string]: components["schemas"]["FeedLog"];
+            };
+            machine?: components["schemas"]["Machine"];
+            /** @description Something was left out: read anew what is shown. */
+            resync?: boolean;
+            /**
+             * Format: int64
+             * @description All changes up to here are in it.
+             */
+            seq: number;
+            status?: components["schemas"]["Status"];
+        };
+        /** @description What a feed watches: what is shown now. */
+        FeedWatch: {
+            /** @description Numbers of jobs whose records are told, up to 2000. */
+            jobs?: number[];
+            /** @description Numbers of jobs whose logs' length is told, up to 20. */
+            logs?: number[];
+        };
         /** @description Which jobs. All that is set must hold; within a list one is enough. {} is every job that is not deleted. */
         Filter: {
             /** @description Where the page begins. */
@@ -736,6 +844,36 @@ export interface components {
             umask?: number;
             /** @description Account that it runs as; none is the service's own. */
             user?: string;
+        };
+        /** @description How busy the machine is that the daemon runs on. */
+        Machine: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            cpus: number;
+            /**
+             * Format: int64
+             * @description Bytes, where the jobs' logs are.
+             */
+            disk_free: number;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            disk_total: number;
+            /** @description Processes that run or wait for it, over 1, 5 and 15 minutes. */
+            load: number[];
+            /**
+             * Format: int64
+             * @description Bytes that are free without swapping.
+             */
+            memory_available: number;
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            memory_total: number;
         };
         /** @description A queue to make. */
         NewQueue: {
@@ -1122,6 +1260,126 @@ export interface operations {
             };
             /** @description Forbidden: forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    openFeed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["FeedUpdate"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    watchFeed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description What the feed's first message said.
+                 * @example K7Q2M5
+                 */
+                feed: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedWatch"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1996,6 +2254,53 @@ export interface operations {
             };
             /** @description Unprocessable Entity: invalid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMachine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Machine"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
