@@ -100,6 +100,9 @@ func (backend) RestoreRegistry(ctx context.Context, c *config.Config, file strin
 	}
 	summary = cli.RestoreSummary{Jobs: done.Jobs, Held: done.HeldJobs, HeldJobs: selector(done.Held), Live: done.Live,
 		NextID: done.NextID, OldSchema: done.OldSchema, Replaced: done.Replaced}
+	if done.Tokens > 0 {
+		summary.Warnings = append(summary.Warnings, fmt.Sprintf("tokens and logins are not restored, for one that was revoked since would hold again: the backup has %d tokens; make new ones: queuemgr token add", done.Tokens))
+	}
 	if done.Unread != "" {
 		summary.Warnings = append(summary.Warnings, "the registry before could not be read: "+done.Unread)
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
 	"github.com/queuemgr/queuemgr/internal/systemd"
 	"github.com/queuemgr/queuemgr/job"
+	page "github.com/queuemgr/queuemgr/web"
 )
 
 // ballast is the room kept in reserve for recording exits on a full disk, in bytes: at well under
@@ -57,6 +58,8 @@ type daemon struct {
 	store     *sqlite.Store
 
 	engine *engine.Engine
+	web    *web // nil = no port is wanted
+	gate   atomic.Pointer[auth.Gate]
 }
 
 // runDaemon serves c's home until ctx ends, which leaves jobs running, or Shutdown is asked for.
@@ -94,6 +97,7 @@ func runDaemon(ctx context.Context, how cli.Daemon) (err error) {
 	if err != nil {
 		return err
 	}
+	d.web = d.newWeb()
 	if err := d.startEngine(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -171,7 +175,7 @@ func (d *daemon) startEngine(ctx context.Context) error {
 	d.engine, err = engine.Start(ctx, engine.Options{
 		Store: d.store, Hub: d.hub, Dial: runnerStarter(d.c.Paths, d.log).Dial, Now: time.Now, NewRunID: newRunID, Log: d.log,
 		Node: d.c.Node, Version: Version(), Home: d.c.Paths.Home, LogDir: d.c.Paths.JobLogs(), ProcDir: d.c.ProcDir,
-		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Problems: []func() string{d.jsonl.Problem}, BeforePrune: d.safelyWritten,
+		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Problems: []func() string{d.jsonl.Problem}, Web: d.web.status, BeforePrune: d.safelyWritten,
 	})
 	return err
 }
@@ -192,6 +196,10 @@ func (d *daemon) readSettings() (engine.Settings, job.Reloaded, error) {
 	}
 	what := d.now.Swap(c).Compare(c)
 	d.level.Set(c.LogLevel)
+	d.web.reload()
+	if gate := d.gate.Load(); gate != nil {
+		gate.Sweep(context.Background())
+	}
 	for _, s := range what.Changed {
 		d.log.Info("setting changed", "key", s.Key, "old", s.Old, "new", s.New)
 	}
@@ -224,11 +232,17 @@ func (d *daemon) safelyWritten() uint64 {
 func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
 	serving, stop := context.WithCancel(context.Background())
 	defer stop()
-	service := auth.New(d.engine, auth.Options{UID: uint32(os.Geteuid()), Accounts: d.accounts(),
-		Operators: func() []string { return d.now.Load().Operators }})
-	handler := httpapi.New(httpapi.Options{Service: service, Version: Version(), Log: d.log})
+	handler, stopAccess, err := d.guard(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopAccess() // when nothing is served any more: what was recorded last is written then
 	served := make(chan error, 1)
 	go func() { served <- handler.Serve(serving, listener, httpGrace) }()
+	if d.web != nil {
+		d.web.handler = handler
+		d.web.port.Open(ctx)
+	}
 	if err := os.WriteFile(d.c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 		stop()
 		return errors.Join(fmt.Errorf("write the PID file: %w", err), <-served)
@@ -241,11 +255,13 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
 	defer stop()
 	beside.Go(func() { d.notify.Watch(serving, d.alive) })
 	beside.Go(func() { d.reloadOnHangup(serving) })
+	if d.web != nil {
+		beside.Go(func() { d.web.port.Run(serving) })
+	}
 	if d.inJournal {
 		beside.Go(func() { d.logJobs(serving) })
 	}
 
-	var err error
 	select {
 	case <-ctx.Done():
 		d.log.Info("asked to end: jobs go on running")
@@ -262,6 +278,28 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
 		err = errors.Join(err, e)
 	}
 	return err
+}
+
+// guard puts who may do what before the engine. stop ends what that has running.
+func (d *daemon) guard(ctx context.Context) (handler *httpapi.Handler, stop func(), err error) {
+	uid := uint32(os.Geteuid())
+	roles := auth.Roles(uid, func() []string { return d.now.Load().Operators })
+	audit := auth.NewRecorder(d.store, time.Now, d.log)
+	gate, err := d.openGate(ctx, roles, audit)
+	if err != nil {
+		return nil, nil, err
+	}
+	d.gate.Store(gate)
+	service := auth.New(d.engine, auth.Options{UID: uid, GID: uint32(os.Getegid()), RoleOf: roles, Accounts: d.accounts(), Audit: audit})
+	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy, Page: page.Page()}
+	if d.web != nil {
+		o.Hosts = d.web.names
+	}
+	recording, stopRecording := context.WithCancel(context.Background())
+	var beside sync.WaitGroup
+	beside.Go(func() { audit.Run(recording) })
+	beside.Go(func() { gate.Run(recording) })
+	return httpapi.New(o), func() { stopRecording(); beside.Wait() }, nil
 }
 
 // alive asks the parts that everything goes through, the engine's core and the registry's writer, for

@@ -42,11 +42,14 @@ var importLaw = map[string]rule{
 	"internal/engine":            {own: "job internal/store internal/scheduler internal/runner/wire internal/joblog internal/crashpoint"},
 	"internal/engine/enginetest": {own: "job internal/engine internal/runner internal/runner/launch internal/store/sqlite", libs: "go.uber.org/goleak"},
 
-	"internal/auth":        {own: "job"},
+	"internal/auth":          {own: "job internal/store"},
+	"internal/auth/authtest": {own: "job internal/auth internal/engine/enginetest"},
+
 	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2 golang.org/x/sys"},
 	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
 	"internal/install":     {own: "job packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},
 	"internal/cli":         {own: "job client internal/config internal/install internal/runner/launch", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
+	"internal/tcp":         {},
 	"internal/systemd":     {libs: "github.com/coreos/go-systemd/v22"},
 	"internal/servicetest": {own: "job", libs: "github.com/google/go-cmp"},
 
@@ -54,6 +57,7 @@ var importLaw = map[string]rule{
 	"cmd/queuemgr-runner": {own: "internal/runner"},
 
 	"packaging": {},
+	"web":       {},
 
 	// Tools around the product: they use it as its users do.
 	"bench":            {own: "job internal/runner/wire test/harness", libs: "golang.org/x/sys"},

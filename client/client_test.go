@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/queuemgr/queuemgr/client"
+	"github.com/queuemgr/queuemgr/internal/auth/authtest"
 	"github.com/queuemgr/queuemgr/internal/engine/enginetest"
 	"github.com/queuemgr/queuemgr/internal/httpapi"
 	"github.com/queuemgr/queuemgr/job"
@@ -299,22 +300,18 @@ func TestTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := httpapi.New(httpapi.Options{Service: d.Fixture, Auth: func(r *http.Request) (context.Context, error) {
-		if r.Header.Get("Authorization") != "Bearer token" {
-			return nil, &job.Error{Code: job.Forbidden, Message: "no token"}
-		}
-		return r.Context(), nil
-	}})
+	g := authtest.Guard(t, d.Fixture)
+	h := httpapi.New(httpapi.Options{Service: g.Service, Gate: g.Gate, Access: g.Gate})
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error)
-	go func() { served <- h.Serve(ctx, l, time.Minute) }()
+	go func() { served <- h.ServeTCP(ctx, l, nil, time.Minute) }()
 	base := "http://" + l.Addr().String() + "/"
-	with := client.New(client.Options{BaseURL: base, Header: http.Header{"Authorization": {"Bearer token"}}})
+	with := client.New(client.Options{BaseURL: base, Header: http.Header{"Authorization": {"Bearer " + g.Token(t, job.Viewer).Secret}}})
 	if _, err := with.Status(t.Context()); err != nil {
 		t.Error(err)
 	}
 	without := client.New(client.Options{BaseURL: base})
-	if _, err := without.Status(t.Context()); job.CodeOf(err) != job.Forbidden {
+	if _, err := without.Queues(t.Context()); job.CodeOf(err) != job.Unauthenticated {
 		t.Error(err)
 	}
 	with.Close()

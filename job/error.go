@@ -11,25 +11,28 @@ type Code string
 
 // Codes of an Error.
 const (
-	Invalid     Code = "invalid"     // the request is wrong: Field says where
-	NotFound    Code = "not_found"   // no such job, queue, log
-	WrongState  Code = "wrong_state" // the job's or queue's state does not allow it
-	Conflict    Code = "conflict"    // a key that is taken, a queue that exists
-	Forbidden   Code = "forbidden"   // not this caller
-	Exhausted   Code = "exhausted"   // a limit of the settings or the disk is reached
-	Unavailable Code = "unavailable" // the daemon is not reachable or is stopping
-	Internal    Code = "internal"    // our fault, or the machine's
+	Invalid         Code = "invalid"         // the request is wrong: Field says where
+	NotFound        Code = "not_found"       // no such job, queue, log
+	WrongState      Code = "wrong_state"     // the job's or queue's state does not allow it
+	Conflict        Code = "conflict"        // a key that is taken, a queue that exists
+	Forbidden       Code = "forbidden"       // not this caller
+	Unauthenticated Code = "unauthenticated" // nobody who is known: no login, or one that is over
+	Throttled       Code = "throttled"       // too many failed logins: later again
+	Exhausted       Code = "exhausted"       // a limit of the settings or the disk is reached
+	Unavailable     Code = "unavailable"     // the daemon is not reachable or is stopping
+	Internal        Code = "internal"        // our fault, or the machine's
 )
 
 // Error is an error with a code that a user can act on.
 type Error struct {
-	Code    Code   `json:"code"`
-	Message string `json:"message"`         // what happened, to what
-	Hint    string `json:"hint,omitempty"`  // what to do next
-	Field   string `json:"field,omitempty"` // of Invalid: the field, with its path
-	Line    int    `json:"line,omitempty"`  // of a bulk add: which job, counting from 1
-	JobID   int64  `json:"job_id,omitempty"`
-	Err     error  `json:"-"` // cause, for the log
+	Code       Code     `json:"code"`
+	Message    string   `json:"message"`         // what happened, to what
+	Hint       string   `json:"hint,omitempty"`  // what to do next
+	Field      string   `json:"field,omitempty"` // of Invalid: the field, with its path
+	Line       int      `json:"line,omitempty"`  // of a bulk add: which job, counting from 1
+	JobID      int64    `json:"job_id,omitempty"`
+	RetryAfter Duration `json:"-"` // of Throttled: for how long there is no use in trying again
+	Err        error    `json:"-"` // cause, for the log
 }
 
 func (e *Error) Error() string {

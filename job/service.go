@@ -163,9 +163,10 @@ type Status struct {
 	// does not start.
 	Problems []string `json:"problems,omitempty"`
 	// ShutdownTimeout is how long a stop of the service gives its jobs to end.
-	ShutdownTimeout Duration  `json:"shutdown_timeout"`
-	Home            string    `json:"home,omitempty"`
-	StartedAt       time.Time `json:"started_at"`
+	ShutdownTimeout Duration   `json:"shutdown_timeout"`
+	Home            string     `json:"home,omitempty"`
+	Web             *WebStatus `json:"web,omitempty"` // nil = no page is served
+	StartedAt       time.Time  `json:"started_at"`
 }
 
 // RunnerStatus is the runner as the daemon sees it.
@@ -177,10 +178,23 @@ type RunnerStatus struct {
 
 // Caller is who asks.
 type Caller struct {
-	UID  uint32
+	UID  uint32 // NoUID: none of this machine's users
 	GID  uint32
-	Name string // user name, or the number where the user has none
+	Name string // user name, or the number where the user has none; over TCP the token's or login's name
+
+	// Of a caller over TCP. Over the unix socket all are zero: UID and Name decide there.
+	Via       Via
+	Role      Role
+	From      string    // address
+	TokenID   string    // of the token that it has, or that its login was made with
+	SessionID string    // of its login
+	LoginUID  uint32    // of the user who made its login; NoUID where TokenID says who
+	ExpiresAt time.Time // of token or login, at the latest
 }
+
+// OverTCP reports whether the caller came over TCP: then Role says what it may do, and its numbers
+// mean nothing.
+func (c Caller) OverTCP() bool { return c.Via != "" && c.Via != ViaSocket || c.Role != "" }
 
 type callerKey struct{}
 

@@ -11,16 +11,6 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// Role is what a caller may do. A higher role may do all that a lower one may.
-type Role int
-
-// Roles over the unix socket. Who may connect at all is decided by the socket's mode and group.
-const (
-	Member   Role = iota // adds jobs, does anything with its own, sees the others'
-	Operator             // also starts, stops, holds and deletes others' jobs, reads their logs, manages queues
-	Admin                // also ends and reloads the daemon
-)
-
 // Accounts says which account a job runs as.
 type Accounts interface {
 	// RunAs returns the account for a job of caller; wanted is what was asked for by name, "" =
@@ -31,12 +21,15 @@ type Accounts interface {
 
 // Options of New.
 type Options struct {
-	// UID is the daemon's own user: whoever is it may do everything.
-	UID uint32
-	// Operators returns the names of the present operators.
-	Operators func() []string
+	// UID and GID are the daemon's own user: in a user's own service all jobs are theirs.
+	UID, GID uint32
+	// RoleOf returns what a caller may do, see Roles.
+	RoleOf func(job.Caller) job.Role
 	// Accounts is nil in a user's own service, where every job runs as that user.
 	Accounts Accounts
+	// Audit is told of every change but additions over the unix socket, which the record of the job
+	// itself tells of. May be nil.
+	Audit *Recorder
 }
 
 // Service is a job.Service that lets through what the caller in the context may do.
@@ -49,49 +42,38 @@ var _ job.Service = (*Service)(nil)
 
 // New returns a service that guards s.
 func New(s job.Service, o Options) *Service {
-	if o.Operators == nil {
-		o.Operators = func() []string { return nil }
-	}
 	return &Service{Service: s, o: o}
 }
 
-// Role returns what c may do.
-func (s *Service) Role(c job.Caller) Role {
-	switch {
-	case c.UID == 0 || c.UID == s.o.UID:
-		return Admin
-	case slices.Contains(s.o.Operators(), c.Name):
-		return Operator
-	}
-	return Member
-}
-
 // caller returns who asks and their role. Errors: Forbidden where nobody is known.
-func (s *Service) caller(ctx context.Context) (job.Caller, Role, error) {
+func (s *Service) caller(ctx context.Context) (job.Caller, job.Role, error) {
 	c, ok := job.CallerFrom(ctx)
 	if !ok {
-		return c, Member, &job.Error{Code: job.Forbidden, Message: "nobody is known to ask", Hint: "use the daemon's unix socket"}
+		return c, "", nobody()
 	}
-	return c, s.Role(c), nil
+	return c, s.o.RoleOf(c), nil
 }
 
-// require returns an error unless the caller has at least role, which is needed to do what.
-func (s *Service) require(ctx context.Context, role Role, what string) error {
-	c, has, err := s.caller(ctx)
-	if err != nil || has >= role {
-		return err
+func nobody() error {
+	return &job.Error{Code: job.Forbidden, Message: "nobody is known to ask", Hint: "use the daemon's unix socket, or log in"}
+}
+
+// require returns an error unless the caller has the right to do what.
+func (s *Service) require(ctx context.Context, needed right, what string) (job.Caller, error) {
+	c, role, err := s.caller(ctx)
+	if err == nil {
+		err = refuse(c, role, needed, what)
 	}
-	hint := "ask root, or somebody listed in the setting [access] operators"
-	if role == Admin {
-		hint = "ask root"
-	}
-	return &job.Error{Code: job.Forbidden, Message: fmt.Sprintf("%s may not %s", c.Name, what), Hint: hint}
+	return c, err
 }
 
 // mayTouch returns an error unless the caller may do what with j.
-func mayTouch(c job.Caller, has Role, j *job.Job, what string) error {
-	if has >= Operator || j.UID == c.UID {
+func mayTouch(c job.Caller, role job.Role, j *job.Job, what string) error {
+	if may(role, touchAny) || may(role, touchOwn) && !c.OverTCP() && j.UID == c.UID {
 		return nil
+	}
+	if c.OverTCP() {
+		return refuse(c, role, touchAny, what+" jobs")
 	}
 	return &job.Error{Code: job.Forbidden, JobID: j.ID, Message: fmt.Sprintf("%s may not %s job %d, which is %s's", c.Name, what, j.ID, j.Owner),
 		Hint: fmt.Sprintf("ask %s, root, or somebody listed in the setting [access] operators", j.Owner)}
@@ -99,19 +81,27 @@ func mayTouch(c job.Caller, has Role, j *job.Job, what string) error {
 
 // AddJob implements job.Service.
 func (s *Service) AddJob(ctx context.Context, spec job.Spec) (*job.Job, error) {
-	c, _, err := s.caller(ctx)
+	c, err := s.require(ctx, addJobs, "add jobs")
 	if err != nil {
 		return nil, err
 	}
 	if spec.User, err = s.runAs(ctx, c, spec.User); err != nil {
 		return nil, err
 	}
-	return s.Service.AddJob(ctx, spec)
+	j, err := s.Service.AddJob(s.asOwner(ctx, c), spec)
+	if c.OverTCP() {
+		var jobs span
+		if err == nil {
+			jobs = spanOf(j.ID)
+		}
+		s.auditJobs(c, actionAdd, jobs, err)
+	}
+	return j, err
 }
 
 // AddJobs implements job.Service.
 func (s *Service) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
-	c, _, err := s.caller(ctx)
+	c, err := s.require(ctx, addJobs, "add jobs")
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +122,21 @@ func (s *Service) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
 		jobs[i].User = account
 	}
 	b.Jobs = jobs
-	return s.Service.AddJobs(ctx, b)
+	ids, err := s.Service.AddJobs(s.asOwner(ctx, c), b)
+	if c.OverTCP() {
+		s.auditJobs(c, actionAdd, spanOf(ids...), err)
+	}
+	return ids, err
+}
+
+// asOwner is ctx with the caller as the owner of jobs: in a user's own service they are that user's,
+// whoever has logged in.
+func (s *Service) asOwner(ctx context.Context, c job.Caller) context.Context {
+	if !c.OverTCP() || s.o.Accounts != nil {
+		return ctx
+	}
+	c.UID, c.GID = s.o.UID, s.o.GID
+	return job.WithCaller(ctx, c)
 }
 
 // runAs returns the account that a job of c runs as: "" where no job ever changes its user.
@@ -140,7 +144,7 @@ func (s *Service) runAs(ctx context.Context, c job.Caller, wanted string) (strin
 	if s.o.Accounts != nil {
 		return s.o.Accounts.RunAs(ctx, c, wanted)
 	}
-	if wanted != "" && wanted != c.Name {
+	if wanted != "" && (wanted != c.Name || c.OverTCP()) {
 		return "", &job.Error{Code: job.Forbidden, Field: "user", Message: fmt.Sprintf("jobs of this service can't run as %s: it is one user's own", wanted),
 			Hint: "leave the user out, or use the system's service (sudo ./install.sh)"}
 	}
@@ -150,26 +154,33 @@ func (s *Service) runAs(ctx context.Context, c job.Caller, wanted string) (strin
 // Act implements job.Service. Jobs that the caller may not touch are failures where they are named
 // one by one and are passed over otherwise.
 func (s *Service) Act(ctx context.Context, r job.ActRequest) (job.ActResult, error) {
-	c, has, err := s.caller(ctx)
+	c, role, err := s.caller(ctx)
+	if err == nil && !may(role, touchOwn) {
+		err = refuse(c, role, touchAny, string(r.Action)+" jobs")
+	}
 	if err != nil {
 		return job.ActResult{}, err
 	}
-	r.May = func(j *job.Job) error { return mayTouch(c, has, j, string(r.Action)) }
-	return s.Service.Act(ctx, r)
+	r.May = func(j *job.Job) error { return mayTouch(c, role, j, string(r.Action)) }
+	result, err := s.Service.Act(ctx, r)
+	if !r.DryRun {
+		s.auditAct(c, r, result, err)
+	}
+	return result, err
 }
 
 // Logs implements job.Service: what a job wrote is its owner's.
 func (s *Service) Logs(ctx context.Context, id int64, o job.LogOptions) (io.ReadCloser, error) {
-	c, has, err := s.caller(ctx)
+	c, role, err := s.caller(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if has < Operator {
+	if !may(role, readOutput) {
 		j, err := s.Job(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if err := mayTouch(c, has, j, "read the output of"); err != nil {
+		if err := mayTouch(c, role, j, "read the output of"); err != nil {
 			return nil, err
 		}
 	}
@@ -178,40 +189,55 @@ func (s *Service) Logs(ctx context.Context, id int64, o job.LogOptions) (io.Read
 
 // AddQueue implements job.Service.
 func (s *Service) AddQueue(ctx context.Context, name string, u job.QueueUpdate) (*job.Queue, error) {
-	if err := s.require(ctx, Operator, "add queues"); err != nil {
+	c, err := s.require(ctx, manageQueues, "add queues")
+	if err != nil {
 		return nil, err
 	}
-	return s.Service.AddQueue(ctx, name, u)
+	q, err := s.Service.AddQueue(ctx, name, u)
+	s.audit(c, "add queue", "queue "+name, err)
+	return q, err
 }
 
 // SetQueue implements job.Service.
 func (s *Service) SetQueue(ctx context.Context, name string, u job.QueueUpdate) (*job.Queue, error) {
-	if err := s.require(ctx, Operator, "change queues"); err != nil {
+	c, err := s.require(ctx, manageQueues, "change queues")
+	if err != nil {
 		return nil, err
 	}
-	return s.Service.SetQueue(ctx, name, u)
+	q, err := s.Service.SetQueue(ctx, name, u)
+	s.audit(c, "change queue", "queue "+name, err)
+	return q, err
 }
 
 // DeleteQueue implements job.Service.
 func (s *Service) DeleteQueue(ctx context.Context, name string) error {
-	if err := s.require(ctx, Operator, "delete queues"); err != nil {
+	c, err := s.require(ctx, manageQueues, "delete queues")
+	if err != nil {
 		return err
 	}
-	return s.Service.DeleteQueue(ctx, name)
+	err = s.Service.DeleteQueue(ctx, name)
+	s.audit(c, "delete queue", "queue "+name, err)
+	return err
 }
 
 // Shutdown implements job.Service.
 func (s *Service) Shutdown(ctx context.Context, keepJobs bool) error {
-	if err := s.require(ctx, Admin, "end the daemon"); err != nil {
+	c, err := s.require(ctx, runDaemon, "end the daemon")
+	if err != nil {
 		return err
 	}
-	return s.Service.Shutdown(ctx, keepJobs)
+	err = s.Service.Shutdown(ctx, keepJobs)
+	s.audit(c, "shut down", "daemon", err)
+	return err
 }
 
 // Reload implements job.Service.
 func (s *Service) Reload(ctx context.Context) (job.Reloaded, error) {
-	if err := s.require(ctx, Admin, "reload the settings"); err != nil {
+	c, err := s.require(ctx, runDaemon, "reload the settings")
+	if err != nil {
 		return job.Reloaded{}, err
 	}
-	return s.Service.Reload(ctx)
+	what, err := s.Service.Reload(ctx)
+	s.audit(c, "reload", "settings", err)
+	return what, err
 }

@@ -30,10 +30,12 @@ const daemonUID = 990
 var root, daemon, oscar, ann, bob = job.Caller{Name: "root"}, job.Caller{UID: daemonUID, Name: "queuemgr"},
 	job.Caller{UID: 1000, Name: "oscar"}, job.Caller{UID: 1001, Name: "ann"}, job.Caller{UID: 1002, Name: "bob"}
 
+var roles = auth.Roles(daemonUID, func() []string { return []string{"oscar"} })
+
 func start(t *testing.T, a auth.Accounts) *auth.Service {
 	t.Helper()
 	f := enginetest.Start(t, nil)
-	return auth.New(f.Engine, auth.Options{UID: daemonUID, Operators: func() []string { return []string{"oscar"} }, Accounts: a})
+	return auth.New(f.Engine, auth.Options{UID: daemonUID, RoleOf: roles, Accounts: a})
 }
 
 func as(t *testing.T, c job.Caller) context.Context { return job.WithCaller(t.Context(), c) }

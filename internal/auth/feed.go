@@ -15,7 +15,7 @@ func (s *Service) WatchFeed(ctx context.Context, id string, w job.FeedWatch) err
 	if err := w.Check(); err != nil {
 		return err
 	}
-	if has < Operator {
+	if !may(has, readOutput) {
 		for _, log := range w.Logs {
 			j, err := s.Job(ctx, log)
 			if err != nil && job.CodeOf(err) != job.NotFound { // one that is purged has none

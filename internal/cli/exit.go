@@ -60,7 +60,7 @@ func exitCode(code job.Code) int {
 		return exitState
 	case job.Unavailable:
 		return exitUnreachable
-	case job.Forbidden:
+	case job.Forbidden, job.Unauthenticated:
 		return exitForbidden
 	default:
 		return exitFailed

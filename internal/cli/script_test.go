@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			home := filepath.Join(e.WorkDir, "home")
-			e.Vars = append(e.Vars, "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+e.WorkDir, "QUEUEMGR_HOME="+home, "README="+readme)
+			e.Vars = append(e.Vars, "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+e.WorkDir, "QUEUEMGR_HOME="+home, "QUEUEMGR_WEB_LISTEN=", "README="+readme)
 			e.Defer(func() { endService(t, filepath.Join(bin, "queuemgr"), home) })
 			return os.MkdirAll(home, 0o700)
 		},

@@ -64,6 +64,16 @@ func (a *app) writeStatus(w io.Writer, s *job.Status) error {
 		{"queuemgr", fmt.Sprintf("%s on %s: running, pid %d, up %s", s.Version, printable(s.Node), s.PID, elapsed(a.now().Sub(s.StartedAt)))},
 		{"runner", runner}, {"jobs", countsText(s.Jobs)}, {"home", printable(s.Home)},
 	}
+	if s.Web != nil {
+		page := s.Web.URL
+		if s.Web.Problem != "" {
+			page = "not served: " + s.Web.Problem
+		}
+		lines = append(lines, [2]string{"page", printable(page)})
+		if s.Web.Fingerprint != "" {
+			lines = append(lines, [2]string{"", "SHA-256 " + s.Web.Fingerprint})
+		}
+	}
 	for _, p := range s.Problems {
 		lines = append(lines, [2]string{"problem", printable(p)})
 	}

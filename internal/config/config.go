@@ -33,6 +33,7 @@ type Config struct {
 	Retention               Retention     //
 	Operators               []string      // users who may manage others' jobs, and queues
 	TypeLimits              map[string]int64
+	Web                     Web
 
 	origins map[string]string // by key; absent = default
 }
@@ -84,6 +85,9 @@ func Load(s Sources) (*Config, error) {
 			c.origins[set.key] = "--" + flagName(set.key)
 		}
 	}
+	if err := c.checkWeb(); err != nil {
+		return nil, err
+	}
 	return c, c.checkRegistryPath()
 }
 
@@ -93,7 +97,7 @@ func (c *Config) checkRegistryPath() error {
 	p, db := c.Paths, c.Paths.Database()
 	journal, err := os.Stat(c.RegistryPath)
 	for _, taken := range []string{db, db + "-wal", db + "-shm", db + "-journal", db + "-ballast", p.RegistryLock(), p.RunnerJournal(),
-		p.RunnerLock(), p.RunnerSocket(), p.Socket(), p.PIDFile(), c.PIDFile, p.DaemonLog(), p.RunnerLog(), p.JobLogs(), p.Config, c.File} {
+		p.RunnerLock(), p.RunnerSocket(), p.WebCertificate(), p.Socket(), p.PIDFile(), c.PIDFile, p.DaemonLog(), p.RunnerLog(), p.JobLogs(), p.Config, c.File} {
 		same := filepath.Clean(c.RegistryPath) == taken
 		if other, otherErr := os.Stat(taken); err == nil && otherErr == nil {
 			same = same || os.SameFile(journal, other) // by another name: a link, or a folder's
@@ -144,13 +148,14 @@ func (c *Config) readFile(name string) error {
 	return c.parse(name, data)
 }
 
-// readEnviron reads the QUEUEMGR_ variables. An empty one counts as unset.
+// readEnviron reads the QUEUEMGR_ variables. An empty one counts as unset, but where a setting may
+// be empty.
 func (c *Config) readEnviron(environ []string) error {
 	for i := range settings {
 		s := &settings[i]
 		name := Variable(s.key)
-		text := lookup(environ, name)
-		if text == "" {
+		text, given := lookupGiven(environ, name)
+		if text == "" && !(given && s.empty) {
 			continue
 		}
 		if err := s.set(c, text, true); err != nil {

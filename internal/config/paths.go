@@ -50,6 +50,9 @@ func (p Paths) RegistryLock() string { return filepath.Join(p.Lib, "registry.loc
 // RunnerJournal is the runner's journal.
 func (p Paths) RunnerJournal() string { return filepath.Join(p.RunnerLib, "runner.journal") }
 
+// WebCertificate is the certificate that the service has made for its page, with its key.
+func (p Paths) WebCertificate() string { return filepath.Join(p.Lib, "web.pem") }
+
 // DaemonLog is the daemon's log.
 func (p Paths) DaemonLog() string { return filepath.Join(p.Log, "daemon.log") }
 
@@ -135,10 +138,16 @@ func InHome(dir string) Paths {
 
 // lookup returns the value of the last entry NAME=VALUE, "" when there is none.
 func lookup(environ []string, name string) string {
+	value, _ := lookupGiven(environ, name)
+	return value
+}
+
+// lookupGiven is lookup that also tells an empty value from none.
+func lookupGiven(environ []string, name string) (value string, given bool) {
 	for i := len(environ) - 1; i >= 0; i-- {
 		if e := environ[i]; len(e) > len(name) && e[len(name)] == '=' && e[:len(name)] == name {
-			return e[len(name)+1:]
+			return e[len(name)+1:], true
 		}
 	}
-	return ""
+	return "", false
 }

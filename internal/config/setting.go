@@ -19,6 +19,9 @@ type setting struct {
 	forever  bool              // a duration of which 0 means no end
 	flag     bool              // also a flag of `daemon start`
 	restart  bool              // takes effect only when the daemon is started again
+	empty    bool              // a text that may be empty: so may its variable be
+	// read checks a text that is no path and returns the value; nil = it is a path.
+	read func(word string) (string, error)
 }
 
 // day is in seconds.
@@ -50,7 +53,7 @@ var settings = []setting{
 		field: func(c *Config) any { return &c.MinFreeSpace }, max: 1 << 50, size: true,
 		initial: func(*Config) any { return int64(64 << 20) }},
 	{key: "node", restart: true, about: "this machine's name in job records",
-		field:   func(c *Config) any { return &c.Node },
+		field: func(c *Config) any { return &c.Node }, read: func(word string) (string, error) { return word, nil },
 		initial: func(*Config) any { return hostname() }},
 	{key: "log_level", about: "least weight of what daemon.log tells: debug, info, warn or error",
 		field: func(c *Config) any { return &c.LogLevel }, flag: true,
@@ -67,6 +70,20 @@ var settings = []setting{
 
 	{key: "access.operators", about: "users who may also start, stop, hold and delete others' jobs, read their output and manage queues",
 		field: func(c *Config) any { return &c.Operators }},
+
+	{key: "web.listen", restart: true, about: `where the page and the API are served, ADDRESS:PORT; port 0 = any that is free, "" = nowhere`,
+		field: func(c *Config) any { return &c.Web.Listen }, empty: true, read: readListen,
+		initial: func(*Config) any { return "127.0.0.1:5000" }},
+	{key: "web.hosts", about: "names by which browsers may ask for the page, beside the machine's own",
+		field: func(c *Config) any { return &c.Web.Hosts }},
+	{key: "web.tls", restart: true, about: `"auto" = encrypt with a certificate of the service's own, whose fingerprint queuemgr web shows`,
+		field: func(c *Config) any { return &c.Web.TLS }, empty: true, read: readTLS},
+	{key: "web.tls_cert", restart: true, about: "file with the certificate and what it is signed with, PEM; read again by a reload",
+		field: func(c *Config) any { return &c.Web.TLSCert }, empty: true},
+	{key: "web.tls_key", restart: true, about: "file with its key",
+		field: func(c *Config) any { return &c.Web.TLSKey }, empty: true},
+	{key: "web.behind_proxy", restart: true, about: "whether a proxy that speaks TLS is in front and says in X-Forwarded-For from where a request comes",
+		field: func(c *Config) any { return &c.Web.BehindProxy }},
 }
 
 // typeLimits is the one table whose keys are free: job types.
@@ -76,7 +93,7 @@ const typeLimitsAbout = `how many jobs of a type may be on record: ended ones go
 # else the addition is refused; as variable: QUEUEMGR_TYPE_LIMITS="command=1000,shell=500"`
 
 // tables are those whose keys are settings.
-var tables = []string{"retention", "access"}
+var tables = []string{"retention", "access", "web"}
 
 // maxTypeLimit bounds a type's limit.
 const maxTypeLimit = int64(1e12)

@@ -27,18 +27,50 @@ func (s *setting) set(c *Config, value any, text bool) error {
 	case *[]string:
 		return setList(field, value)
 	case *string:
-		word, ok := value.(string)
-		if !ok || word == "" || !utf8.ValidString(word) || strings.ContainsFunc(word, func(r rune) bool { return r < ' ' }) {
-			return bad(value, "it must be a text that is not empty and has no control characters")
-		}
-		if s.key != "node" && !filepath.IsAbs(word) {
-			word = filepath.Join(c.Paths.Home, word)
-		}
-		*field = word
-		return nil
+		return s.setText(c, field, value)
+	case *bool:
+		return setFlag(field, value, text)
 	default:
 		panic("config: setting " + s.key + " has a field of an unknown type")
 	}
+}
+
+func (s *setting) setText(c *Config, field *string, value any) error {
+	word, ok := value.(string)
+	if !ok || word == "" && !s.empty || !utf8.ValidString(word) || strings.ContainsFunc(word, func(r rune) bool { return r < ' ' }) {
+		allowed := "it must be a text that is not empty and has no control characters"
+		if s.empty {
+			allowed = "it must be a text without control characters"
+		}
+		return bad(value, allowed)
+	}
+	var err error
+	switch {
+	case s.read != nil:
+		word, err = s.read(word)
+	case word != "" && !filepath.IsAbs(word):
+		word = filepath.Join(c.Paths.Home, word)
+	}
+	if err != nil {
+		return err
+	}
+	*field = word
+	return nil
+}
+
+// setFlag takes a truth value.
+func setFlag(field *bool, value any, text bool) error {
+	on, ok := value.(bool)
+	if word, isText := value.(string); isText && text {
+		var err error
+		on, err = strconv.ParseBool(word)
+		ok = err == nil
+	}
+	if !ok {
+		return bad(value, "it must be true or false")
+	}
+	*field = on
+	return nil
 }
 
 func (s *setting) setDuration(field *time.Duration, value any) error {
@@ -211,6 +243,8 @@ func (s *setting) toml(c *Config) string {
 		return "[" + strings.Join(words, ", ") + "]"
 	case *string:
 		return quoteTOML(*v)
+	case *bool:
+		return strconv.FormatBool(*v)
 	default:
 		panic("config: setting " + s.key + " has a field of an unknown type")
 	}
@@ -228,6 +262,8 @@ func (s *setting) json(c *Config) any {
 	case *[]string:
 		return append([]string{}, *v...)
 	case *string:
+		return *v
+	case *bool:
 		return *v
 	default:
 		panic("config: setting " + s.key + " has a field of an unknown type")

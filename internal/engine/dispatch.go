@@ -90,7 +90,10 @@ func (c *core) start(j *job.Job, env []string) wire.Start {
 		Env:       c.environ(j, env),
 	}
 	if c.o.Drops {
-		s.User, s.By = j.User, &j.UID
+		s.User = j.User
+		if j.UID != job.NoUID { // none is a token or a login: the runner's policy knows that
+			s.By = &j.UID
+		}
 	}
 	if j.Timeout > 0 {
 		s.TimeoutMS = max(s.TimeoutMS, 1) // 0 would mean no limit
@@ -141,12 +144,17 @@ func (c *core) environ(j *job.Job, env []string) []string {
 }
 
 // environment returns the whole environment of a job to add, KEY=VALUE sorted by key: the given
-// one, or for a job that brings none that of a login of its owner.
-func environment(given map[string]string, uid uint32) []string {
+// one, or for a job that brings none that of a login of its owner, or of account where the owner is
+// no user of this machine.
+func environment(given map[string]string, uid uint32, account string) []string {
 	env := make([]string, 0, len(given)+5)
 	if given == nil {
 		env = append(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-		if u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10)); err == nil {
+		u, err := user.LookupId(strconv.FormatUint(uint64(uid), 10))
+		if uid == job.NoUID {
+			u, err = user.Lookup(account)
+		}
+		if err == nil {
 			env = append(env, "HOME="+u.HomeDir, "LOGNAME="+u.Username, "USER="+u.Username)
 		}
 	}

@@ -44,6 +44,8 @@ type Options struct {
 
 	// Problems are asked for the status; each returns "" when all is well. May be nil.
 	Problems []func() string
+	// Web says for the status how the page is served. May be nil.
+	Web func() *job.WebStatus
 	// BeforePrune is called before changes are forgotten and returns up to which sequence number
 	// every other reader has them safe. May be nil.
 	BeforePrune func() uint64

@@ -93,7 +93,7 @@ func (e *Engine) add(ctx context.Context, b job.Batch) ([]*job.Job, error) {
 		jobs[i] = j
 		env := shared
 		if own || env == nil {
-			env = environment(s.Env, caller.UID)
+			env = environment(s.Env, caller.UID, s.User)
 			if !own {
 				shared = env
 			}

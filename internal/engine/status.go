@@ -36,5 +36,8 @@ func (e *Engine) Status(ctx context.Context) (*job.Status, error) {
 			s.Problems = append(s.Problems, p)
 		}
 	}
+	if e.o.Web != nil {
+		s.Web = e.o.Web()
+	}
 	return s, nil
 }

@@ -27,7 +27,7 @@ var actErrors = []job.Code{job.Invalid, job.NotFound, job.WrongState, job.Forbid
 func (h *Handler) actionRoutes() []route {
 	one := func(a job.Action, summary, about string) route {
 		return route{
-			method: http.MethodPost, path: "/api/jobs/{id}/" + string(a), id: string(a) + "Job", group: "jobs", summary: summary, about: about,
+			method: http.MethodPost, path: "/api/jobs/{id}/" + string(a), role: job.Operator, id: string(a) + "Job", group: "jobs", summary: summary, about: about,
 			body: actOptions{}, optional: true, status: 200, result: job.Job{}, errors: actErrors,
 			serve: func(w http.ResponseWriter, r *request) error { return h.actOnOne(w, r, a) },
 		}
@@ -38,13 +38,13 @@ func (h *Handler) actionRoutes() []route {
 		one(job.ActHold, "Hold a job", "A waiting job does not run before it is started."),
 		one(job.ActDelete, "Delete a job", "Stops it where it lives. Its record stays, in state deleted, until retention takes it."),
 		{
-			method: http.MethodDelete, path: "/api/jobs/{id}", id: "removeJob", group: "jobs", summary: "Delete a job",
+			method: http.MethodDelete, path: "/api/jobs/{id}", role: job.Operator, id: "removeJob", group: "jobs", summary: "Delete a job",
 			about:  "The same as POST /api/jobs/{id}/delete.",
 			query:  []param{{name: "force", about: "KILL at once.", kind: false}},
 			status: 200, result: job.Job{}, errors: actErrors, serve: h.removeJob,
 		},
 		{
-			method: http.MethodPost, path: "/api/jobs/actions", id: "actOnJobs", group: "jobs", summary: "Do one action to many jobs",
+			method: http.MethodPost, path: "/api/jobs/actions", role: job.Operator, id: "actOnJobs", group: "jobs", summary: "Do one action to many jobs",
 			about: "Jobs named by number, key or `last` that are missing or in no state for it are in `failed`; others, those of a range too, are passed over and counted. " +
 				"With dry_run nothing is done, and the answer says what would be. `filter` must be given: {} is every job.",
 			body: actRequest{}, status: 200, result: job.ActResult{}, errors: []job.Code{job.Invalid, job.Forbidden}, serve: h.actOnMany,

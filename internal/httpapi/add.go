@@ -21,7 +21,7 @@ type idList struct {
 
 func (h *Handler) addRoutes() []route {
 	return []route{{
-		method: http.MethodPost, path: "/api/jobs", id: "addJobs", group: "jobs", summary: "Add one job or many",
+		method: http.MethodPost, path: "/api/jobs", role: job.Operator, id: "addJobs", group: "jobs", summary: "Add one job or many",
 		about: "One job: its spec is the body (up to 4 MiB), and the job is the answer, with its address in Location. " +
 			"Many: {\"defaults\": spec, \"jobs\": [spec, …]}, or one spec a line as " + typeNDJSON + " (up to 512 MiB, read as a stream); " +
 			"all are added or none, the answer is {\"ids\": […]} in the order given, and an error says in `line` which of them it is about. " +

@@ -20,21 +20,22 @@ type shutdownOptions struct {
 func (h *Handler) daemonRoutes() []route {
 	return []route{
 		{
-			method: http.MethodGet, path: "/api/status", id: "getStatus", group: "daemon", summary: "The daemon at a glance",
-			status: 200, result: job.Status{}, serve: h.status,
+			method: http.MethodGet, path: "/api/status", role: job.Viewer, id: "getStatus", group: "daemon", summary: "The daemon at a glance",
+			about:  "Over TCP from this machine itself, and not through a proxy, it is answered without a login too, but then it holds nothing but status, jobs, total_jobs and running_jobs.",
+			status: 200, result: job.Status{}, serve: h.status, bare: h.bareStatus,
 		},
 		{
-			method: http.MethodPost, path: "/api/daemon/shutdown", id: "shutdown", group: "daemon", summary: "End the daemon",
+			method: http.MethodPost, path: "/api/daemon/shutdown", role: job.Admin, id: "shutdown", group: "daemon", summary: "End the daemon",
 			about: "Answers when the end has begun. Live jobs are stopped within the setting shutdown_timeout, unless keep_jobs leaves them running.",
 			body:  shutdownOptions{}, optional: true, status: 202, errors: []job.Code{job.Invalid, job.Forbidden}, serve: h.shutdown,
 		},
 		{
-			method: http.MethodPost, path: "/api/daemon/reload", id: "reload", group: "daemon", summary: "Read the settings again",
+			method: http.MethodPost, path: "/api/daemon/reload", role: job.Admin, id: "reload", group: "daemon", summary: "Read the settings again",
 			about:  "Answers with what has changed. Settings that are not right change nothing. daemon.log is opened anew.",
 			status: 200, result: job.Reloaded{}, errors: []job.Code{job.Invalid, job.Forbidden, job.WrongState}, serve: h.reload,
 		},
 		{
-			method: http.MethodGet, path: openAPIPath, id: "getOpenAPI", group: "daemon", summary: "This document",
+			method: http.MethodGet, path: openAPIPath, role: job.Viewer, id: "getOpenAPI", group: "daemon", summary: "This document",
 			status: 200, result: map[string]any{}, serve: h.document,
 		},
 		{
@@ -54,6 +55,27 @@ func (h *Handler) status(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return h.reply(w, r, http.StatusOK, s)
+}
+
+// bareStatus is what every user of the machine may know: they could count processes.
+func (h *Handler) bareStatus(w http.ResponseWriter, r *request) error {
+	s, err := h.o.Service.Status(r.Context())
+	if err != nil {
+		return err
+	}
+	counts := struct {
+		Status      string              `json:"status"`
+		Jobs        map[job.State]int64 `json:"jobs"`
+		TotalJobs   int64               `json:"total_jobs"`
+		RunningJobs int64               `json:"running_jobs"`
+	}{Status: "running", Jobs: s.Jobs}
+	for state, n := range s.Jobs {
+		counts.TotalJobs += n
+		if state.Live() {
+			counts.RunningJobs += n
+		}
+	}
+	return h.reply(w, r, http.StatusOK, counts)
 }
 
 func (h *Handler) shutdown(w http.ResponseWriter, r *request) error {

@@ -29,7 +29,8 @@ type sending struct {
 	header  http.Header
 	rc      *http.ResponseController
 	timeout time.Duration
-	err     error // of the read before: there is no other after it
+	until   time.Time // for the whole body; zero = as long as it keeps coming
+	err     error     // of the read before: there is no other after it
 }
 
 // limitSending sets the time a client has for its body. The deadline stays where a body is not
@@ -45,6 +46,9 @@ func (h *Handler) limitSending(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *sending) deadline(t time.Time) {
+	if !s.until.IsZero() && (t.IsZero() || s.until.Before(t)) && s.err == nil {
+		t = s.until
+	}
 	// A connection that knows no deadlines has no slow network behind it (tests).
 	_ = s.rc.SetReadDeadline(t)
 }
@@ -113,6 +117,9 @@ func readBody(r *request, b *bytes.Buffer) error {
 func unreadable(err error) error {
 	if err == nil || job.CodeOf(err) != job.Internal {
 		return err
+	}
+	if e := (*http.MaxBytesError)(nil); errors.As(err, &e) {
+		return tooLarge(e.Limit)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return statusError{http.StatusRequestTimeout, &job.Error{Code: job.Invalid, Message: "the body did not come", Hint: "send it without pauses", Err: err}}

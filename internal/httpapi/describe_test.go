@@ -73,7 +73,11 @@ func words(t reflect.Type) []any {
 	case reflect.TypeFor[job.Reason]():
 		return []any{job.ReasonExit, job.ReasonSignal, job.ReasonTimeout, job.ReasonOOM, job.ReasonSpawn, job.ReasonLost, job.ReasonUser, job.ReasonShutdown}
 	case reflect.TypeFor[job.Code]():
-		return []any{job.Invalid, job.NotFound, job.WrongState, job.Conflict, job.Forbidden, job.Exhausted, job.Unavailable, job.Internal}
+		return []any{job.Invalid, job.NotFound, job.WrongState, job.Conflict, job.Forbidden, job.Unauthenticated, job.Throttled, job.Exhausted, job.Unavailable, job.Internal}
+	case reflect.TypeFor[job.Role]():
+		return []any{job.Viewer, job.Member, job.Operator, job.Admin}
+	case reflect.TypeFor[job.Via]():
+		return []any{job.ViaSocket, job.ViaToken, job.ViaSession}
 	}
 	return nil
 }
@@ -88,7 +92,8 @@ func anys[T any](list []T) []any {
 
 // requestTypes are the schemas that take no unknown fields.
 var requestTypes = map[string]bool{"JobSpec": true, "Batch": true, "ActRequest": true, "ActOptions": true, "Filter": true,
-	"Range": true, "NewQueue": true, "FeedWatch": true, "QueueUpdate": true, "ShutdownOptions": true}
+	"Range": true, "NewQueue": true, "FeedWatch": true, "QueueUpdate": true, "ShutdownOptions": true,
+	"Credentials": true, "NewToken": true, "NewLogin": true}
 
 var bodyExamples = map[reflect.Type]string{
 	reflect.TypeFor[job.Spec]():        `{"command": ["tar", "-czf", "/srv/backup/home.tar.gz", "/home"], "queue": "default", "name": "nightly backup", "tags": ["backup"], "timeout": 7200}`,
@@ -103,6 +108,9 @@ var bodyExamples = map[reflect.Type]string{
 	reflect.TypeFor[job.FeedWatch]():   `{"jobs": [7, 8, 9], "logs": [9]}`,
 	reflect.TypeFor[feedMessage]():     `{"seq": 812, "jobs": [{"id": 7, "queue": "default", "type": "command", "state": "completed", "priority": 0, "attempt": 1, "max_attempts": 1, "created_at": "2026-01-02T03:04:05Z", "exit_code": 0}], "logs": {"9": {"attempt": 1, "size": 12345}}}`,
 	reflect.TypeFor[shutdownOptions](): `{"keep_jobs": true}`,
+	reflect.TypeFor[job.Credentials](): `{"token": "qm_…"}`,
+	reflect.TypeFor[job.NewToken]():    `{"name": "ci", "role": "operator", "expires_in": 2592000}`,
+	reflect.TypeFor[newLogin]():        `{"role": "viewer"}`,
 }
 
 var typeAbout = map[string]string{
@@ -134,6 +142,18 @@ var typeAbout = map[string]string{
 	"RunnerStatus":    "The process that owns the jobs' processes.",
 	"ShutdownOptions": "How to end the daemon.",
 	"Status":          "The daemon at a glance.",
+	"Credentials":     "What a browser logs in with: one of the two.",
+	"Me":              "Who asks.",
+	"Token":           "A login for programs.",
+	"NewToken":        "A token to make.",
+	"TokenList":       "All tokens.",
+	"Login":           "A link that logs a browser in, once.",
+	"NewLogin":        "A link to make.",
+	"AuditEntry":      "One change, done or refused.",
+	"AuditPage":       "A part of the audit.",
+	"Setting":         "A setting as it is in force.",
+	"SettingList":     "All settings.",
+	"WebStatus":       "How the page is served.",
 	"Usage":           "What an attempt consumed, with the descendants that it waited for.",
 }
 
@@ -173,6 +193,15 @@ var fieldAbout = map[string]string{
 	".size": "Bytes.", ".stderr_size": "Bytes of the log of stderr, of a job that was added with `split`.", ".complete": "The attempt has ended.",
 	".load": "Processes that run or wait for it, over 1, 5 and 15 minutes.", ".cpus": "How many.", ".memory_total": "Bytes.", ".memory_available": "Bytes that are free without swapping.",
 	".disk_free": "Bytes, where the jobs' logs are.", ".disk_total": "Bytes.",
+	".role": "What they may do: viewer sees, operator also acts, admin also manages access and the daemon; member is a user of the machine, over the unix socket.",
+	".via":  "How they came.", ".expires_at": "When it is over at the latest; absent is never.", ".created_by": "Who made it.", ".last_used_at": "To some minutes; absent is never.",
+	".secret": "What programs send, told this once.", ".expires_in": "Seconds from now; none is for ever.", ".url": "The address; of a page that is not served none.",
+	".fingerprint": "SHA-256 of the certificate, where the service has made it itself.", ".entries": "Newest first.", ".at": "When.", ".who": "Name of who did it; empty is nobody who is known.",
+	"Status.web": "How the page is served; absent is not at all.", ".target": "To what.", ".outcome": "`done`, or the code of the error.", ".settings": "In the order of the example file.", ".value": "Durations in seconds, sizes in bytes.",
+	".source": "`default`, FILE:LINE, the variable or the flag.", ".listen": "The setting.", ".problem": "Why it is not served, in words.", ".tokens": "By name.",
+	"Token.id": "What it is revoked by.", "Token.name": "Name.", "NewToken.name": "1 to 64 of A-Z a-z 0-9 . _ -", "NewLogin.role": "What the login may do; none is what you may.",
+	"Credentials.code": "Of a link of `queuemgr web`.", ".token": "A token's secret.", "Login.code": "What the page redeems.", "Me.name": "Of the user, token or login.",
+	"AuditEntry.id": "Number, never reused.", "AuditEntry.from": "Address, of who came over TCP.", "AuditEntry.action": "What was done.", "Setting.key": "Name.",
 	"Filter.name": "Part of the name or command; case does not count.", "Filter.owner": "Of this user.", "Filter.tags": "With every one of these tags.",
 	"Problem.type": "Always about:blank: code says what it is.", "Queue.jobs": "How many jobs, by state.", "Queue.name": "Name.", "NewQueue.name": "1 to 64 of A-Z a-z 0-9 . _ -",
 	"QueueList.queues": "By name.", "Status.jobs": "How many jobs, by state.", "Status.queues": "All queues with their counts.", "Status.pid": "Process number of the daemon.",

@@ -29,15 +29,20 @@ func TestEveryOperationAnswers(t *testing.T) {
 	}
 	bodies := map[string]string{
 		"addJobs": `{"shell":"true"}`, "actOnJobs": `{"action":"hold","filter":{"keys":["nosuch"]}}`,
-		"addQueue": `{"name":"q"}`, "setQueue": `{"paused":true}`, "shutdown": `{"keep_jobs":true}`, "watchFeed": `{"jobs":[1]}`,
+		"addQueue": `{"name":"q"}`, "setQueue": `{"paused":true}`, "watchFeed": `{"jobs":[1]}`, "shutdown": `{"keep_jobs":true}`, "addToken": `{"name":"ci","role":"viewer","expires_in":"30d"}`,
 	}
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		for method, op := range doc.Paths[path] {
-			if op.OperationID == "shutdown" {
-				continue // last
+			if op.OperationID == "shutdown" || op.OperationID == "logIn" {
+				continue // last; and over TCP alone
 			}
 			id := a.jobFor(op.OperationID)
 			url := strings.ReplaceAll(path, "{id}", strconv.FormatInt(id, 10))
+			if op.OperationID == "deleteToken" {
+				var made job.Token
+				a.want(201, "POST", "/api/tokens", `{"name":"gone","role":"viewer"}`, &made)
+				url = strings.ReplaceAll(url, "{token}", made.ID)
+			}
 			if op.OperationID == "deleteQueue" || op.OperationID == "setQueue" {
 				a.ask("POST", "/api/queues", `{"name":"own"}`)
 			}

@@ -22,7 +22,7 @@ const eventBuffer = 64
 
 func (h *Handler) eventRoutes() []route {
 	return []route{{
-		method: http.MethodGet, path: "/api/events", id: "streamEvents", group: "events", summary: "Every change as it happens",
+		method: http.MethodGet, path: "/api/events", role: job.Viewer, id: "streamEvents", group: "events", summary: "Every change as it happens",
 		about: "Server-sent events: `id` is the change's sequence number, `event` its kind, `data` the change as registry.jsonl has it. " +
 			"A client that comes back with Last-Event-ID (or `after`) misses none. Where changes are asked for that are no longer kept, the one event is `" + resync +
 			"`, whose data is a problem and whose id is the present position: read the state anew and go on from there. " +

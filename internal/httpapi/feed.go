@@ -22,20 +22,20 @@ type feedMessage struct {
 func (h *Handler) feedRoutes() []route {
 	return []route{
 		{
-			method: http.MethodGet, path: "/api/feed", id: "openFeed", group: "events", summary: "What a page shows, kept up to date",
+			method: http.MethodGet, path: "/api/feed", role: job.Viewer, id: "openFeed", group: "events", summary: "What a page shows, kept up to date",
 			about: "Server-sent events, at most ten a second. The first is `hello`, with the feed's id and the status; then `update` tells what is new of what the feed watches " +
 				"(PUT /api/feed/{id}): the latest record of each job, not each change on the way there. `dirty` says that something else has changed, so that lists may be out of date. " +
 				"`" + resync + "` says that something was left out: read anew what is shown. Lines beginning with a colon are heartbeats. A feed ends with its connection.",
 			status: 200, result: feedMessage{}, contentType: "text/event-stream", serve: h.openFeed,
 		},
 		{
-			method: http.MethodPut, path: "/api/feed/{feed}", id: "watchFeed", group: "events", summary: "Choose what a feed watches",
+			method: http.MethodPut, path: "/api/feed/{feed}", role: job.Viewer, id: "watchFeed", group: "events", summary: "Choose what a feed watches",
 			about:  "In place of what it watched before. Only who opened the feed may.",
 			body:   job.FeedWatch{},
 			status: 204, errors: []job.Code{job.Invalid, job.NotFound}, serve: h.watchFeed,
 		},
 		{
-			method: http.MethodGet, path: "/api/machine", id: "getMachine", group: "daemon", summary: "How busy the machine is",
+			method: http.MethodGet, path: "/api/machine", role: job.Viewer, id: "getMachine", group: "daemon", summary: "How busy the machine is",
 			status: 200, result: job.Machine{}, serve: h.machine,
 		},
 	}

@@ -19,10 +19,18 @@ type Options struct {
 	Service job.Service // required
 	Version string      // of the program, shown in the OpenAPI document
 	Log     *slog.Logger
-	// Auth says who asks: it returns the request's context with a job.Caller in it, or an error
-	// that is answered. nil takes the peer of the unix socket, see ConnContext. /healthz and
-	// /readyz are answered to everybody.
-	Auth func(*http.Request) (context.Context, error)
+	// Gate says who asks over TCP, and Access is about those; nil where only the unix socket is
+	// served. Over the socket it is the peer, see ConnContext.
+	Gate   Gate
+	Access job.AccessService
+	// Hosts returns the names by which the machine may be asked for over TCP, beside its addresses.
+	// May be nil.
+	Hosts func() []string
+	// BehindProxy says that a proxy in front speaks TLS and says in X-Forwarded-For from where a
+	// request comes.
+	BehindProxy bool
+	// Page answers GET for what is no part of the API; nil = one at / that says how to build it.
+	Page http.Handler
 	// Heartbeat is how often an event stream without events says that it lives; 0 = 15 s.
 	Heartbeat time.Duration
 	// WriteTimeout is how long a reader of a stream may take nothing before it is dropped; 0 = 30 s.
@@ -46,9 +54,6 @@ type Handler struct {
 func New(o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Auth == nil {
-		o.Auth = peerOnly
 	}
 	if o.Heartbeat == 0 {
 		o.Heartbeat = 15 * time.Second
@@ -74,6 +79,13 @@ func New(o Options) *Handler {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Content-Type-Options"] = noSniff
 	h.limitSending(w, r)
+	if overTCP(r) {
+		secure(w.Header())
+		if err := h.fromOutside(r); err != nil {
+			h.fail(w, r, err)
+			return
+		}
+	}
 	h.mux.ServeHTTP(w, r)
 }
 
@@ -87,7 +99,13 @@ type request struct {
 
 func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	if !rt.open {
-		ctx, err := h.o.Auth(r)
+		ctx, err := h.whoAsks(rt, r)
+		if err != nil && rt.bare != nil && job.CodeOf(err) == job.Unauthenticated && h.asksPlainlyFromHere(r) {
+			err = rt.bare(w, &request{r, query{route: rt}})
+			if err == nil {
+				return
+			}
+		}
 		if err != nil {
 			h.fail(w, r, err)
 			return
@@ -105,8 +123,12 @@ func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// noRoute answers what no route does: 405 where another method would do, else 404.
+// noRoute answers what no route does: the page, 405 where another method would do, else 404.
 func (h *Handler) noRoute(w http.ResponseWriter, r *http.Request) {
+	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && !ofAPI(r.URL.Path) && (h.o.Page != nil || r.URL.Path == "/") {
+		h.page(w, r)
+		return
+	}
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		other := r.Clone(r.Context())
@@ -124,11 +146,16 @@ func (h *Handler) noRoute(w http.ResponseWriter, r *http.Request) {
 	h.fail(w, r, &job.Error{Code: job.NotFound, Message: "no such path: " + r.URL.Path, Hint: "all are listed in " + openAPIPath})
 }
 
-// stream returns a context for a request that lasts: it ends with the request and with the server.
+// stream returns a context for a request that lasts: it ends with the request, with the server, and
+// with the login of who asked.
 func (h *Handler) stream(r *request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
 	unhook := context.AfterFunc(h.closing, cancel)
-	return ctx, func() { unhook(); cancel() }
+	unwatch := func() {}
+	if c, ok := job.CallerFrom(ctx); ok && c.OverTCP() && h.o.Gate != nil {
+		unwatch = h.o.Gate.Watch(c, cancel)
+	}
+	return ctx, func() { unhook(); unwatch(); cancel() }
 }
 
 // abort ends a response that has begun so that the client sees it is not complete. It does not

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/queuemgr/queuemgr/internal/auth/authtest"
 	"github.com/queuemgr/queuemgr/internal/engine/enginetest"
 	"github.com/queuemgr/queuemgr/internal/httpapi"
-	"github.com/queuemgr/queuemgr/internal/servicetest"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -30,7 +30,8 @@ type api struct {
 func open(t *testing.T) *api {
 	t.Helper()
 	e := enginetest.Start(t, nil)
-	return over(t, e, httpapi.Options{Service: e, Version: "test"})
+	g := authtest.Guard(t, e)
+	return over(t, e, httpapi.Options{Service: g.Service, Gate: g.Gate, Access: g.Gate, Version: "test"})
 }
 
 func over(t *testing.T, e *enginetest.Fixture, o httpapi.Options) *api {
@@ -288,19 +289,4 @@ type broken struct{ job.Service }
 
 func (broken) Status(context.Context) (*job.Status, error) {
 	return nil, fmt.Errorf("read the counters: %w", errors.New("the secret cause"))
-}
-
-func TestAuth(t *testing.T) {
-	e := enginetest.Start(t, nil)
-	a := over(t, e, httpapi.Options{Service: e, Auth: func(r *http.Request) (context.Context, error) {
-		if r.Header.Get("Authorization") != "Bearer x" {
-			return nil, &job.Error{Code: job.Forbidden, Message: "who are you?"}
-		}
-		return servicetest.Caller(r.Context()), nil
-	}})
-	a.refused(403, job.Forbidden, "", "GET", "/api/status", "")
-	a.want(200, "GET", "/api/status", "", nil, "Authorization", "Bearer x")
-	a.want(201, "POST", "/api/jobs", `{"shell":"true"}`, nil, "Authorization", "Bearer x")
-	a.want(200, "GET", "/healthz", "", nil)
-	a.want(200, "GET", "/readyz", "", nil)
 }

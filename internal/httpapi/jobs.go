@@ -44,18 +44,18 @@ var stateNames = func() (names []string) {
 func (h *Handler) jobRoutes() []route {
 	return []route{
 		{
-			method: http.MethodGet, path: "/api/jobs", id: "listJobs", group: "jobs", summary: "List jobs",
+			method: http.MethodGet, path: "/api/jobs", role: job.Viewer, id: "listJobs", group: "jobs", summary: "List jobs",
 			about: "Newest first, one page. Without conditions every job that is not deleted.",
 			query: listParams, status: 200, result: job.Page{}, errors: []job.Code{job.Invalid}, serve: h.listJobs,
 		},
 		{
-			method: http.MethodGet, path: "/api/jobs/{id}", id: "getJob", group: "jobs", summary: "Show one job",
+			method: http.MethodGet, path: "/api/jobs/{id}", role: job.Viewer, id: "getJob", group: "jobs", summary: "Show one job",
 			about:  "With `wait` the answer comes as soon as the job has ended, or with its present state when the seconds are over.",
 			query:  []param{{name: "wait", about: "Seconds to wait for the job's end, up to 60.", kind: 0.0, example: 30}},
 			status: 200, result: job.Job{}, errors: []job.Code{job.Invalid, job.NotFound}, serve: h.getJob,
 		},
 		{
-			method: http.MethodGet, path: "/api/jobs/{id}/attempts", id: "listAttempts", group: "jobs", summary: "Earlier attempts of a job",
+			method: http.MethodGet, path: "/api/jobs/{id}/attempts", role: job.Viewer, id: "listAttempts", group: "jobs", summary: "Earlier attempts of a job",
 			about:  "Oldest first. The newest attempt is the job itself.",
 			status: 200, result: attemptList{}, errors: []job.Code{job.NotFound}, serve: h.listAttempts,
 		},

@@ -20,7 +20,7 @@ const (
 
 func (h *Handler) logRoutes() []route {
 	return []route{{
-		method: http.MethodGet, path: "/api/jobs/{id}/logs", id: "readLog", group: "jobs", summary: "What a job wrote",
+		method: http.MethodGet, path: "/api/jobs/{id}/logs", role: job.Viewer, id: "readLog", group: "jobs", summary: "What a job wrote",
 		about: "The bytes as they are. With `follow` they go on as the job writes, until the attempt has ended; an answer that the server breaks off ends without its last chunk. " +
 			attemptHeader + " and " + offsetHeader + " say which attempt's log it is and at which byte of it the answer begins.",
 		query: []param{

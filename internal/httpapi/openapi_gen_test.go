@@ -26,10 +26,14 @@ func document(routes []route) ([]byte, error) {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "queuemgr", Version: versionInFile,
 			Description: "Durable queues of jobs that run as processes. Times are RFC 3339 in UTC, durations seconds, sizes bytes; a field that is absent is not known yet."},
-		Components: &huma.Components{Schemas: registry},
+		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
+			"token":   {Type: "http", Scheme: "bearer", Description: "A token of `queuemgr token add`."},
+			"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A browser that has logged in."},
+		}},
 		Tags: []*huma.Tag{
 			{Name: "jobs", Description: "Work on record."}, {Name: "queues", Description: "Named lines of jobs."},
 			{Name: "events", Description: "Changes as they happen."}, {Name: "daemon", Description: "The service itself."},
+			{Name: "access", Description: "Who may ask. Over the unix socket that is the user at its other end; over TCP a token or a login, whose role must be at least `x-role` of the operation: viewer, operator or admin."},
 		},
 	}
 	problemSchema := registry.Schema(reflect.TypeFor[problem](), true, "")
@@ -74,7 +78,11 @@ func deref(t reflect.Type) reflect.Type {
 func operation(registry huma.Registry, rt *route, problemSchema *huma.Schema) *huma.Operation {
 	op := &huma.Operation{
 		Method: rt.method, Path: rt.path, OperationID: rt.id, Summary: rt.summary, Description: rt.about, Tags: []string{rt.group},
-		Responses: map[string]*huma.Response{},
+		Responses: map[string]*huma.Response{}, Security: []map[string][]string{},
+	}
+	if !rt.open {
+		op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
+		op.Extensions = map[string]any{"x-role": rt.role}
 	}
 	for _, m := range pathParam.FindAllStringSubmatch(rt.path, -1) {
 		p := pathParams[m[1]]
@@ -117,9 +125,10 @@ var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 
 // pathParams describes what stands in paths.
 var pathParams = map[string]param{
-	"id":   {about: "The job's number or key.", example: "7"},
-	"name": {about: "The queue's name.", example: "default"},
-	"feed": {about: "What the feed's first message said.", example: "K7Q2M5"},
+	"id":    {about: "The job's number or key.", example: "7"},
+	"token": {about: "The token's id.", example: "5f0c2a9b41d7"},
+	"feed":  {about: "What the feed's first message said.", example: "K7Q2M5"},
+	"name":  {about: "The queue's name.", example: "default"},
 }
 
 // alwaysPossible are the errors of every route beside its own.
@@ -127,7 +136,7 @@ func alwaysPossible(rt *route) []job.Code {
 	if rt.open {
 		return nil
 	}
-	always := []job.Code{job.Unavailable, job.Internal}
+	always := []job.Code{job.Unauthenticated, job.Unavailable, job.Internal}
 	if !slices.Contains(rt.errors, job.Forbidden) {
 		always = append(always, job.Forbidden)
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/queuemgr/queuemgr/job"
 )
 
 type openAPIDoc struct {
@@ -90,6 +92,16 @@ func TestDocumentIsWhole(t *testing.T) {
 	for key := range typeAbout {
 		if _, ok := doc.Components.Schemas[key]; !ok {
 			t.Errorf("the description of %s describes nothing", key)
+		}
+	}
+}
+
+// TestEveryRouteHasARole keeps a new route from being open by mistake: it says who may ask, or that
+// everybody may.
+func TestEveryRouteHasARole(t *testing.T) {
+	for _, rt := range New(Options{}).routes {
+		if rt.open == (rt.role != "") || rt.role != "" && !slices.Contains(job.LoginRoles, rt.role) {
+			t.Errorf("%s %s: role %q, open %v", rt.method, rt.path, rt.role, rt.open)
 		}
 	}
 }

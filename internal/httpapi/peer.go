@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net"
-	"net/http"
 	"os/user"
 	"strconv"
 	"sync"
@@ -29,17 +28,9 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if err := raw.Control(func(fd uintptr) {
 		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	}); err != nil || credErr != nil {
-		return ctx // no caller: peerOnly refuses
+		return ctx // no caller: whoAsks refuses
 	}
 	return job.WithCaller(ctx, job.Caller{UID: cred.Uid, GID: cred.Gid, Name: userName(cred.Uid)})
-}
-
-// peerOnly is the Auth of the unix socket: its mode decides who connects, the kernel says who it is.
-func peerOnly(r *http.Request) (context.Context, error) {
-	if _, ok := job.CallerFrom(r.Context()); !ok {
-		return nil, &job.Error{Code: job.Forbidden, Message: "nobody is known to ask", Hint: "use the daemon's unix socket"}
-	}
-	return r.Context(), nil
 }
 
 // userNames keeps the names that were found: reading /etc/passwd costs more than a request. A

@@ -4,20 +4,24 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/queuemgr/queuemgr/job"
 )
 
 // statuses is the one place that maps codes to HTTP.
 var statuses = map[job.Code]int{
-	job.Invalid:     http.StatusUnprocessableEntity,
-	job.NotFound:    http.StatusNotFound,
-	job.WrongState:  http.StatusConflict,
-	job.Conflict:    http.StatusConflict,
-	job.Forbidden:   http.StatusForbidden,
-	job.Exhausted:   http.StatusInsufficientStorage,
-	job.Unavailable: http.StatusServiceUnavailable,
-	job.Internal:    http.StatusInternalServerError,
+	job.Invalid:         http.StatusUnprocessableEntity,
+	job.NotFound:        http.StatusNotFound,
+	job.WrongState:      http.StatusConflict,
+	job.Conflict:        http.StatusConflict,
+	job.Forbidden:       http.StatusForbidden,
+	job.Unauthenticated: http.StatusUnauthorized,
+	job.Throttled:       http.StatusTooManyRequests,
+	job.Exhausted:       http.StatusInsufficientStorage,
+	job.Unavailable:     http.StatusServiceUnavailable,
+	job.Internal:        http.StatusInternalServerError,
 }
 
 // problem is an error as RFC 9457 has it, with the members of job.Error beside.
@@ -76,6 +80,14 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 			cause = e
 		}
 		h.o.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err, "cause", cause)
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="queuemgr"`)
+	case http.StatusTooManyRequests:
+		if e := (*job.Error)(nil); errors.As(err, &e) {
+			w.Header().Set("Retry-After", strconv.Itoa(int(time.Duration(e.RetryAfter)/time.Second)+1))
+		}
 	}
 	h.write(w, r, p.Status, "application/problem+json", p)
 }

@@ -19,24 +19,24 @@ type newQueue struct {
 func (h *Handler) queueRoutes() []route {
 	return []route{
 		{
-			method: http.MethodGet, path: "/api/queues", id: "listQueues", group: "queues", summary: "List queues",
+			method: http.MethodGet, path: "/api/queues", role: job.Viewer, id: "listQueues", group: "queues", summary: "List queues",
 			about: "All of them by name, with the counts of their jobs.", status: 200, result: queueList{}, serve: h.listQueues,
 		},
 		{
-			method: http.MethodPost, path: "/api/queues", id: "addQueue", group: "queues", summary: "Make a queue",
+			method: http.MethodPost, path: "/api/queues", role: job.Operator, id: "addQueue", group: "queues", summary: "Make a queue",
 			body: newQueue{}, status: 201, result: job.Queue{}, errors: []job.Code{job.Invalid, job.Conflict, job.Forbidden}, serve: h.addQueue,
 		},
 		{
-			method: http.MethodGet, path: "/api/queues/{name}", id: "getQueue", group: "queues", summary: "Show one queue",
+			method: http.MethodGet, path: "/api/queues/{name}", role: job.Viewer, id: "getQueue", group: "queues", summary: "Show one queue",
 			status: 200, result: job.Queue{}, errors: []job.Code{job.NotFound}, serve: h.getQueue,
 		},
 		{
-			method: http.MethodPatch, path: "/api/queues/{name}", id: "setQueue", group: "queues", summary: "Change a queue",
+			method: http.MethodPatch, path: "/api/queues/{name}", role: job.Operator, id: "setQueue", group: "queues", summary: "Change a queue",
 			about: "What is left out stays as it is.", body: job.QueueUpdate{},
 			status: 200, result: job.Queue{}, errors: []job.Code{job.Invalid, job.NotFound, job.Forbidden}, serve: h.setQueue,
 		},
 		{
-			method: http.MethodDelete, path: "/api/queues/{name}", id: "deleteQueue", group: "queues", summary: "Delete a queue",
+			method: http.MethodDelete, path: "/api/queues/{name}", role: job.Operator, id: "deleteQueue", group: "queues", summary: "Delete a queue",
 			about:  "Only one without waiting or live jobs, and never the default queue.",
 			status: 204, errors: []job.Code{job.NotFound, job.WrongState, job.Forbidden}, serve: h.deleteQueue,
 		},

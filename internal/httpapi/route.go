@@ -30,9 +30,12 @@ type route struct {
 	result      any    // zero value of the answer's type, nil = none
 	contentType string // of the answer; "" = application/json
 	errors      []job.Code
-	open        bool // answered without asking who it is
+	role        job.Role // the least that a caller over TCP must have; over the socket the service decides
+	open        bool     // answered without asking who it is; then there is no role
 
 	serve func(http.ResponseWriter, *request) error
+	// bare answers to who is on this machine and has no login, instead of refusing; nil = refuses.
+	bare func(http.ResponseWriter, *request) error
 }
 
 // oneOf stands for a body that is of one of several types.
@@ -148,5 +151,5 @@ func (q query) flag(name string) (bool, error) {
 
 // allRoutes is the whole API, in the document's order.
 func (h *Handler) allRoutes() []route {
-	return slices.Concat(h.jobRoutes(), h.addRoutes(), h.actionRoutes(), h.logRoutes(), h.queueRoutes(), h.eventRoutes(), h.feedRoutes(), h.daemonRoutes())
+	return slices.Concat(h.jobRoutes(), h.addRoutes(), h.actionRoutes(), h.logRoutes(), h.queueRoutes(), h.eventRoutes(), h.feedRoutes(), h.daemonRoutes(), h.loginRoutes(), h.tokenRoutes(), h.auditRoutes())
 }

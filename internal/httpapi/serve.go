@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,10 @@ const (
 	headerTimeout  = 10 * time.Second // for a request's header to come
 	idleTimeout    = 5 * time.Minute  // of a kept connection
 	maxHeaderBytes = 256 << 10        // a selector of thousands of numbers is in the URL
+
+	// Over TCP anybody may connect.
+	tcpIdleTimeout    = 2 * time.Minute
+	tcpMaxHeaderBytes = 64 << 10
 )
 
 // Serve answers on l until ctx ends. Then it takes no more connections, ends streams and long polls
@@ -22,11 +27,29 @@ const (
 // when nothing is served any more; l is closed.
 func (h *Handler) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
 	srv := h.Server()
+	return h.serveUntil(ctx, srv, func() error { return srv.Serve(l) }, drain, h.endStreams)
+}
+
+// ServeTCP is Serve for a listener that anybody may reach; with secrets it speaks TLS. That it ends
+// with an error ends nothing that others serve.
+func (h *Handler) ServeTCP(ctx context.Context, l net.Listener, secrets *tls.Config, drain time.Duration) error {
+	srv := h.Server()
+	srv.IdleTimeout, srv.MaxHeaderBytes, srv.TLSConfig = tcpIdleTimeout, tcpMaxHeaderBytes, secrets
+	l = limitConnections(l)
+	return h.serveUntil(ctx, srv, func() error {
+		if secrets == nil {
+			return srv.Serve(l)
+		}
+		return srv.ServeTLS(l, "", "")
+	}, drain, func() {})
+}
+
+func (h *Handler) serveUntil(ctx context.Context, srv *http.Server, serve func() error, drain time.Duration, failed func()) error {
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go func() { served <- serve() }()
 	select {
 	case err := <-served:
-		h.endStreams()
+		failed()
 		return errors.Join(fmt.Errorf("serve HTTP: %w", err), srv.Close())
 	case <-ctx.Done():
 	}

@@ -23,6 +23,7 @@ type Store interface {
 	Changes
 	Retention
 	Node
+	Access
 	io.Closer
 }
 

@@ -58,6 +58,7 @@ func (s *Service) Cmd(ctx context.Context, args ...string) *exec.Cmd {
 func (s *Service) Environ() []string {
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.Home, "LANG=C.UTF-8", "TERM=dumb",
+		"QUEUEMGR_WEB_LISTEN=", // many run at once: a test of the port says which one
 		"QUEUEMGR_HOME=" + s.Home, markName + "=" + s.Home,
 	}, s.Env...)
 }

@@ -48,6 +48,7 @@ type Restored struct {
 	HeldJobs  int64       // how many those are
 	Live      int64       // live when the backup was made: re-attaching to the runner decides
 	NextID    int64       // number of the next job
+	Tokens    int64       // how many the backup has: none is restored, nor any login
 	OldSchema int64       // of the backup, where it was brought up to date; 0 = it was
 	Replaced  string      // where the registry before is kept; "" = there was none
 	Unread    string      // why the registry before could not be read; "" = it could, or was not there

@@ -157,7 +157,7 @@ func (r *restore) hold(ctx context.Context, s *Store) error {
 }
 
 // renumber gives the copy an identity of its own and numbers above all that were given out. The
-// changes so far are forgotten: who follows them has others under the same numbers, and begins anew.
+// changes so far are forgotten: who follows them has others under the same numbers, and begins anew. Tokens and logins are forgotten, too.
 func (r *restore) renumber(ctx context.Context) (err error) {
 	given, epoch, err := r.given()
 	if err != nil {
@@ -181,6 +181,15 @@ func (r *restore) renumber(ctx context.Context) (err error) {
 		hex.EncodeToString(id[:]), given.NextID, int64(given.Seq), int64(epoch))
 	if err == nil {
 		_, err = tx.ExecContext(ctx, "DELETE FROM changes")
+	}
+	// A token that was revoked since must not come back, and which ones were cannot always be told.
+	if err == nil {
+		err = tx.QueryRowContext(ctx, "SELECT count(*) FROM tokens").Scan(&r.done.Tokens)
+	}
+	for _, text := range []string{"DELETE FROM tokens", "DELETE FROM sessions"} {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, text)
+		}
 	}
 	if err == nil {
 		err = tx.QueryRowContext(ctx, "SELECT next_job FROM registry").Scan(&r.done.NextID)

@@ -48,6 +48,9 @@ func backedUp(t *testing.T) (path, file string) {
 	if _, err := s.NextEpoch(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
+	if err := fillAccess(t.Context(), s, restoreNow); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := sqlite.Backup(t.Context(), sqlite.BackupOptions{Path: path, File: file}); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +120,7 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := sqlite.Restored{Jobs: 5, Held: []job.Range{{From: 1, To: 1}, {From: 5, To: 5}}, HeldJobs: 2, Live: 1, NextID: 8, Replaced: path + ".replaced-1"}
+	want := sqlite.Restored{Jobs: 5, Held: []job.Range{{From: 1, To: 1}, {From: 5, To: 5}}, HeldJobs: 2, Live: 1, NextID: 8, Tokens: 1, Replaced: path + ".replaced-1"}
 	if d := cmp.Diff(want, done); d != "" {
 		t.Errorf("it says (-want +got):\n%s", d)
 	}
@@ -136,6 +139,11 @@ func TestRestore(t *testing.T) {
 	s := open(t, sqlite.Options{Path: path})
 	if d := cmp.Diff(statesRestored, states(t, s)); d != "" {
 		t.Errorf("restored (-want +got):\n%s", d)
+	}
+	tokens, err := s.Tokens(t.Context())
+	sessions, sessionsErr := s.Sessions(t.Context())
+	if err := errors.Join(err, sessionsErr); err != nil || len(tokens)+len(sessions) > 0 {
+		t.Errorf("who was let in at the time of the backup is let in again: %v %v %v", tokens, sessions, err)
 	}
 	j, err := s.Job(t.Context(), 1)
 	if err != nil || j.Head != 0 || !j.QueuedAt.IsZero() || j.WaitReason != "" {

@@ -110,8 +110,18 @@ func fillKept(ctx context.Context, s *sqlite.Store) error {
 	if _, err := s.PruneChanges(ctx, 3, 100); err != nil {
 		return err
 	}
-	_, err = s.NextEpoch(ctx, 11)
-	return err
+	if _, err := s.NextEpoch(ctx, 11); err != nil {
+		return err
+	}
+	return fillAccess(ctx, s, at)
+}
+
+// fillAccess is fillKept for what came with schema 2.
+func fillAccess(ctx context.Context, s *sqlite.Store, at time.Time) error {
+	token := store.Token{Token: job.Token{ID: "1f", Name: "ci", Role: job.Operator, CreatedAt: at, CreatedBy: "root", ExpiresAt: at.Add(time.Hour)}, Hash: store.Hash{1, 2, 3}}
+	session := store.Session{Hash: store.Hash{4, 5}, Name: "ci", Role: job.Viewer, UID: job.NoUID, TokenID: "1f", CreatedAt: at, ExpiresAt: at.Add(time.Hour), SeenAt: at}
+	return errors.Join(s.AddToken(ctx, token), s.AddSession(ctx, session), s.UseTokens(ctx, map[string]time.Time{"1f": at.Add(time.Minute)}),
+		s.AddAudit(ctx, []job.AuditEntry{{At: at, Who: "root", Role: job.Admin, Via: job.ViaSocket, Action: "add token", Target: "token ci", Outcome: "done"}}))
 }
 
 // contents is all that a registry holds, as text.
@@ -150,7 +160,24 @@ func contents(t *testing.T, s *sqlite.Store) string {
 	for _, c := range changes {
 		b.Write(append(c.JSON, '\n'))
 	}
+	sayAccess(t, s, say)
 	return b.String()
+}
+
+// sayAccess tells who may ask; nothing where nobody was ever recorded.
+func sayAccess(t *testing.T, s *sqlite.Store, say func(any, error)) {
+	t.Helper()
+	tokens, err := s.Tokens(t.Context())
+	sessions, sessionsErr := s.Sessions(t.Context())
+	audit, auditErr := s.Audit(t.Context(), 0, 100)
+	if err := errors.Join(err, sessionsErr, auditErr); err != nil {
+		t.Fatal(err)
+	}
+	if len(tokens)+len(sessions)+len(audit) > 0 {
+		say(tokens, nil)
+		say(sessions, nil)
+		say(audit, nil)
+	}
 }
 
 // TestKeptSchemas opens a registry of each schema that there ever was: it is brought up to date, holds

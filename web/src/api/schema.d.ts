@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was changed, by whom and from where
+         * @description Newest first, one page. One entry for each request that changed something or was refused; additions over the unix socket are not in it, their jobs tell.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/daemon/reload": {
         parameters: {
             query?: never;
@@ -292,6 +312,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log a browser in
+         * @description With the code of a link, which holds once and for five minutes, or with a token. The answer sets the cookie queuemgr_session. Too many failures are answered with 429 and Retry-After.
+         */
+        post: operations["logIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a link that logs a browser in
+         * @description Once, within five minutes. The code is in the fragment of the address, which no browser sends: the page redeems it by POST /api/login.
+         */
+        post: operations["addLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log a browser out
+         * @description Ends the login and removes the cookie. That there is none is no error.
+         */
+        post: operations["logOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/machine": {
         parameters: {
             query?: never;
@@ -301,6 +381,23 @@ export interface paths {
         };
         /** How busy the machine is */
         get: operations["getMachine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who asks */
+        get: operations["getMe"];
         put?: never;
         post?: never;
         delete?: never;
@@ -372,6 +469,26 @@ export interface paths {
         patch: operations["setQueue"];
         trace?: never;
     };
+    "/api/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The settings in force
+         * @description Each with where it comes from.
+         */
+        get: operations["listSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/status": {
         parameters: {
             query?: never;
@@ -379,11 +496,58 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The daemon at a glance */
+        /**
+         * The daemon at a glance
+         * @description Over TCP from this machine itself, and not through a proxy, it is answered without a login too, but then it holds nothing but status, jobs, total_jobs and running_jobs.
+         */
         get: operations["getStatus"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List tokens
+         * @description By name, without their secrets, which are on record nowhere.
+         */
+        get: operations["listTokens"];
+        put?: never;
+        /**
+         * Make a token
+         * @description The answer holds its secret, this once.
+         */
+        post: operations["addToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a token
+         * @description At once, with the logins that were made with it and what they have open.
+         */
+        delete: operations["deleteToken"];
         options?: never;
         head?: never;
         patch?: never;
@@ -529,11 +693,58 @@ export interface components {
             /** @description Ended runs, oldest first. */
             attempts: components["schemas"]["Attempt"][];
         };
+        /** @description One change, done or refused. */
+        AuditEntry: {
+            /** @description What was done. */
+            action: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Address, of who came over TCP. */
+            from?: string;
+            /**
+             * Format: int64
+             * @description Number, never reused.
+             */
+            id: number;
+            /** @description `done`, or the code of the error. */
+            outcome: string;
+            /**
+             * @description What they may do: viewer sees, operator also acts, admin also manages access and the daemon; member is a user of the machine, over the unix socket.
+             * @enum {string}
+             */
+            role?: "viewer" | "member" | "operator" | "admin";
+            /** @description To what. */
+            target?: string;
+            /**
+             * @description How they came.
+             * @enum {string}
+             */
+            via?: "socket" | "token" | "session";
+            /** @description Name of who did it; empty is nobody who is known. */
+            who: string;
+        };
+        /** @description A part of the audit. */
+        AuditPage: {
+            /** @description Newest first. */
+            entries: components["schemas"]["AuditEntry"][];
+            /** @description Where the next page begins; absent on the last. */
+            next_cursor?: string;
+        };
         /** @description Jobs to add all together or not at all. */
         Batch: {
             defaults?: components["schemas"]["JobSpec"];
             /** @description The jobs. */
             jobs: components["schemas"]["JobSpec"][];
+        };
+        /** @description What a browser logs in with: one of the two. */
+        Credentials: {
+            /** @description Of a link of `queuemgr web`. */
+            code?: string;
+            /** @description A token's secret. */
+            token?: string;
         };
         /** @description What went wrong, and what to do next. */
         Error: {
@@ -541,7 +752,7 @@ export interface components {
              * @description Class of the error.
              * @enum {string}
              */
-            code: "invalid" | "not_found" | "wrong_state" | "conflict" | "forbidden" | "exhausted" | "unavailable" | "internal";
+            code: "invalid" | "not_found" | "wrong_state" | "conflict" | "forbidden" | "unauthenticated" | "throttled" | "exhausted" | "unavailable" | "internal";
             /** @description The field that is wrong, with its path. */
             field?: string;
             /** @description What to do next. */
@@ -845,6 +1056,25 @@ export interface components {
             /** @description Account that it runs as; none is the service's own. */
             user?: string;
         };
+        /** @description A link that logs a browser in, once. */
+        Login: {
+            /** @description What the page redeems. */
+            code: string;
+            /**
+             * Format: date-time
+             * @description When it is over at the latest; absent is never.
+             */
+            expires_at: string;
+            /** @description SHA-256 of the certificate, where the service has made it itself. */
+            fingerprint?: string;
+            /**
+             * @description What they may do: viewer sees, operator also acts, admin also manages access and the daemon; member is a user of the machine, over the unix socket.
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "operator" | "admin";
+            /** @description The address; of a page that is not served none. */
+            url: string;
+        };
         /** @description How busy the machine is that the daemon runs on. */
         Machine: {
             /**
@@ -875,6 +1105,34 @@ export interface components {
              */
             memory_total: number;
         };
+        /** @description Who asks. */
+        Me: {
+            /**
+             * Format: date-time
+             * @description When it is over at the latest; absent is never.
+             */
+            expires_at?: string;
+            /** @description Of the user, token or login. */
+            name: string;
+            /**
+             * @description What they may do: viewer sees, operator also acts, admin also manages access and the daemon; member is a user of the machine, over the unix socket.
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "operator" | "admin";
+            /**
+             * @description How they came.
+             * @enum {string}
+             */
+            via: "socket" | "token" | "session";
+        };
+        /** @description A link to make. */
+        NewLogin: {
+            /**
+             * @description What the login may do; none is what you may.
+             * @enum {string}
+             */
+            role?: "viewer" | "member" | "operator" | "admin";
+        };
         /** @description A queue to make. */
         NewQueue: {
             /**
@@ -892,6 +1150,21 @@ export interface components {
              */
             start?: "auto" | "manual";
         };
+        /** @description A token to make. */
+        NewToken: {
+            /**
+             * Format: double
+             * @description Seconds from now; none is for ever.
+             */
+            expires_in?: number;
+            /** @description 1 to 64 of A-Z a-z 0-9 . _ - */
+            name: string;
+            /**
+             * @description What they may do: viewer sees, operator also acts, admin also manages access and the daemon; member is a user of the machine, over the unix socket.
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "operator" | "admin";
+        };
         /** @description A part of a list. */
         Page: {
             /** @description The jobs. */
@@ -905,7 +1178,7 @@ export interface components {
              * @description Class of the error.
              * @enum {string}
              */
-            code: "invalid" | "not_found" | "wrong_state" | "conflict" | "forbidden" | "exhausted" | "unavailable" | "internal";
+            code: "invalid" | "not_found" | "wrong_state" | "conflict" | "forbidden" | "unauthenticated" | "throttled" | "exhausted" | "unavailable" | "internal";
             /** @description What happened, to what. */
             detail: string;
             /** @description The field that is wrong, with its path. */
@@ -1013,6 +1286,15 @@ export interface components {
             /** @description Of the program. */
             version?: string;
         };
+        /** @description A setting as it is in force. */
+        Setting: {
+            /** @description Name. */
+            key: string;
+            /** @description `default`, FILE:LINE, the variable or the flag. */
+            source: string;
+            /** @description Durations in seconds, sizes in bytes. */
+            value: unknown;
+        };
         /** @description A setting before and after. */
         SettingChange: {
             /** @description Name of the setting. */
@@ -1021,6 +1303,11 @@ export interface components {
             new: string;
             /** @description Before, as `config show` has it. */
             old: string;
+        };
+        /** @description All settings. */
+        SettingList: {
+            /** @description In the order of the example file. */
+            settings: components["schemas"]["Setting"][];
         };
         /** @description How to end the daemon. */
         ShutdownOptions: {
@@ -1069,6 +1356,43 @@ export interface components {
             uptime: number;
             /** @description Of the program. */
             version: string;
+            web?: components["schemas"]["WebStatus"];
+        };
+        /** @description A login for programs. */
+        Token: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /** @description Who made it. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description When it is over at the latest; absent is never.
+             */
+            expires_at?: string;
+            /** @description What it is revoked by. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description To some minutes; absent is never.
+             */
+            last_used_at?: string;
+            /** @description Name. */
+            name: string;
+            /**
+             * @description What they may do: viewer sees, operator also acts, admin also manages access and the daemon; member is a user of the machine, over the unix socket.
+             * @enum {string}
+             */
+            role: "viewer" | "member" | "operator" | "admin";
+            /** @description What programs send, told this once. */
+            secret?: string;
+        };
+        /** @description All tokens. */
+        TokenList: {
+            /** @description By name. */
+            tokens: components["schemas"]["Token"][];
         };
         /** @description What an attempt consumed, with the descendants that it waited for. */
         Usage: {
@@ -1098,6 +1422,17 @@ export interface components {
              */
             write_bytes: number;
         };
+        /** @description How the page is served. */
+        WebStatus: {
+            /** @description SHA-256 of the certificate, where the service has made it itself. */
+            fingerprint?: string;
+            /** @description The setting. */
+            listen: string;
+            /** @description Why it is not served, in words. */
+            problem?: string;
+            /** @description The address; of a page that is not served none. */
+            url?: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1107,6 +1442,76 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description Most entries in the answer, up to 1000; 0 or none is 50. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     reload: {
         parameters: {
             query?: never;
@@ -1123,6 +1528,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Reloaded"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -1192,6 +1606,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -1258,6 +1681,15 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -1314,6 +1746,15 @@ export interface operations {
                     "text/event-stream": components["schemas"]["FeedUpdate"];
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -1368,6 +1809,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Forbidden: forbidden */
             403: {
@@ -1455,6 +1905,15 @@ export interface operations {
                     "application/json": components["schemas"]["Page"];
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -1514,6 +1973,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"] | components["schemas"]["IdList"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -1603,6 +2071,15 @@ export interface operations {
                     "application/json": components["schemas"]["ActResult"];
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -1669,6 +2146,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -1743,6 +2229,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -1825,6 +2320,15 @@ export interface operations {
                     "application/json": components["schemas"]["AttemptList"];
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -1889,6 +2393,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -1973,6 +2486,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -2066,6 +2588,15 @@ export interface operations {
                     "text/plain; charset=utf-8": string;
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -2139,6 +2670,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -2225,6 +2765,15 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -2281,6 +2830,153 @@ export interface operations {
             };
         };
     };
+    logIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: throttled */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addLogin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewLogin"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Login"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: wrong_state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    logOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     getMachine: {
         parameters: {
             query?: never;
@@ -2297,6 +2993,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Machine"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -2348,6 +3109,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -2393,6 +3163,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["QueueList"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -2444,6 +3223,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Queue"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Forbidden: forbidden */
@@ -2517,6 +3305,15 @@ export interface operations {
                     "application/json": components["schemas"]["Queue"];
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -2576,6 +3373,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Forbidden: forbidden */
             403: {
@@ -2652,6 +3458,15 @@ export interface operations {
                     "application/json": components["schemas"]["Queue"];
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
                 headers: {
@@ -2699,6 +3514,62 @@ export interface operations {
             };
         };
     };
+    listSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingList"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getStatus: {
         parameters: {
             query?: never;
@@ -2717,8 +3588,229 @@ export interface operations {
                     "application/json": components["schemas"]["Status"];
                 };
             };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Forbidden: forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage: exhausted */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The token's id.
+                 * @example 5f0c2a9b41d7
+                 */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
