@@ -25,6 +25,7 @@ export function formatters(lang: string, t: T): Format {
 
   const duration = (seconds: number): string => {
     if (seconds < 0) return duration(0);
+    if (seconds > 0 && seconds < 1) return t('unit.msOf', { n: Math.max(1, Math.round(seconds * 1000)) });
     if (seconds < 10) return `${one.format(Math.floor(seconds * 10) / 10)} ${t('unit.s')}`;
     const s = Math.floor(seconds);
     if (s < 60) return `${s} ${t('unit.s')}`;

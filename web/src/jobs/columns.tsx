@@ -20,14 +20,15 @@ declare module '@tanstack/react-table' {
 const h = createColumnHelper<Job>();
 const col = (id: string, width: string, label: Key, cell: (j: Job) => ReactNode, end = false) => h.display({ id, meta: { width, label, end }, cell: (c) => cell(c.row.original) });
 
-const dash = <span className="faint">–</span>;
+// What there is nothing to say of stays empty: a column of dashes is noise.
+const dash = null;
 
 export const columns = [
-  col('id', '68px', 'col.id', (j) => <span className="num dim">{j.id}</span>, true),
-  col('state', 'minmax(112px, 150px)', 'col.state', (j) => <StateLabel job={j} />),
-  col('name', 'minmax(180px, 4fr)', 'col.name', (j) => <JobName job={j} />),
-  col('progress', 'minmax(130px, 1.4fr)', 'col.progress', (j) => <JobProgress job={j} />),
-  col('queue', 'minmax(72px, 120px)', 'col.queue', (j) => <Plain className="ellipsis" text={j.queue} />),
+  col('id', '64px', 'col.id', (j) => <span className="num dim">{j.id}</span>),
+  col('state', 'minmax(120px, 172px)', 'col.state', (j) => <StateLabel job={j} />),
+  col('name', 'minmax(200px, 5fr)', 'col.name', (j) => <JobName job={j} />),
+  col('progress', 'minmax(120px, 2fr)', 'col.progress', (j) => <JobProgress job={j} />),
+  col('queue', 'minmax(64px, 110px)', 'col.queue', (j) => <Plain className="ellipsis" text={j.queue} />),
   col('type', '84px', 'col.type', (j) => <Plain className="ellipsis" text={j.type} />),
   col('tags', 'minmax(80px, 1fr)', 'col.tags', (j) => (j.tags?.length ? <Plain className="ellipsis" text={j.tags.join(', ')} /> : dash)),
   col('owner', '88px', 'col.owner', (j) => (j.owner ? <Plain className="ellipsis" text={j.owner} /> : dash)),
@@ -36,8 +37,8 @@ export const columns = [
   col('exit', '56px', 'col.exit', (j) => (j.exit_code === undefined ? dash : <span className="num">{j.exit_code}</span>), true),
   col('cpu', '76px', 'col.cpu', (j) => <Cpu job={j} />, true),
   col('memory', '80px', 'col.memory', (j) => <Memory job={j} />, true),
-  col('duration', '92px', 'col.duration', (j) => (j.started_at ? <Lasting from={j.started_at} to={isLive(j.state) ? undefined : (j.finished_at ?? j.started_at)} /> : dash), true),
-  col('created', '112px', 'col.created', (j) => <Ago at={j.created_at} />, true),
+  col('duration', '80px', 'col.duration', (j) => (j.started_at ? <Lasting from={j.started_at} to={isLive(j.state) ? undefined : (j.finished_at ?? j.started_at)} /> : dash), true),
+  col('created', '104px', 'col.created', (j) => <Ago at={j.created_at} />, true),
   col('finished', '112px', 'col.finished', (j) => (j.finished_at ? <Ago at={j.finished_at} /> : dash), true),
 ];
 

@@ -113,7 +113,7 @@ export function Latency({ stats }: { stats: Stats }) {
         { label: 'p95', colour: '--s-held', values: rows.map((r) => r.p95) },
         { label: 'p50', colour: '--s-running', values: rows.map((r) => r.p50) },
       ]}
-      format={(n) => (n < 1 ? t('unit.msOf', { n: Math.round(n * 1000) }) : f.duration(n))}
+      format={f.duration}
       label={t('over.latency')}
       summary={last ? t('chart.latency.sum', { p50: f.duration(last.p50), p95: f.duration(last.p95) }) : t('chart.none')}
     />

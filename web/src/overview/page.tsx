@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import { get, type Params } from '../api/client';
-import { live, states, waiting, type Job, type Page, type State, type Stats, type Status } from '../api/types';
+import { live, states, waiting, type Job, type Machine, type Page, type State, type Stats, type Status } from '../api/types';
 import { newest, stamp, useMachine, useStatus, useWatch } from '../feed/live';
 import { useI18n } from '../i18n';
 import { JobName, JobProgress } from '../jobs/columns';
@@ -148,7 +148,8 @@ function Waiting({ jobs, total }: { jobs: readonly Job[]; total: number }) {
   if (total === 0) return <p className="none">{t('over.waiting.none')}</p>;
   const groups = new Map<string, { n: number; state: State }>();
   for (const j of jobs) {
-    const key = j.wait_reason || stateName(t, j.state);
+    // A held job says how to start it, each in words of its own.
+    const key = j.state === 'held' ? stateName(t, j.state) : j.wait_reason || stateName(t, j.state);
     const g = groups.get(key);
     if (g) g.n++;
     else groups.set(key, { n: 1, state: j.state });
@@ -223,7 +224,10 @@ function Charts({ range }: { range: Range }) {
 
 function MachineSection() {
   const { t, f } = useI18n();
-  const m = useMachine();
+  const told = useMachine();
+  // The feed tells now and then; the first time one asks.
+  const asked = useQuery({ queryKey: ['machine'], queryFn: ({ signal }) => get<Machine>('/api/machine', undefined, signal) });
+  const m = told ?? asked.data;
   if (!m) return null;
   const used = m.memory_total - m.memory_available;
   const rows: [string, number, number, string][] = [
