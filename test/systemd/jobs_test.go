@@ -47,6 +47,39 @@ func as(t *testing.T, v *guest.Guest, user string, args ...string) (int, string)
 	return r.Code, r.Stdout + r.Stderr
 }
 
+// overTCP adds jobs with a token, whose name makes it nobody, and while root may be run as.
+func overTCP(t *testing.T, v *guest.Guest) {
+	t.Helper()
+	if out := v.Run("queuemgr", "service", "status"); !strings.Contains(out, "http://127.0.0.1:5000/") {
+		t.Errorf("the page is not served:\n%s", out)
+	}
+	secret := strings.TrimSpace(v.Run("queuemgr", "token", "add", "-q", "--role", "admin", "root"))
+	post := func(spec string) string {
+		return v.Run("curl", "-s", "-H", "Authorization: Bearer "+secret, "-d", spec, "-H", "Content-Type: application/json", "http://127.0.0.1:5000/api/jobs")
+	}
+	if out := post(`{"key":"posted","shell":"id -un; id -gn; id -Gn; echo $HOME $USER"}`); !strings.Contains(out, `"owner":"root"`) {
+		t.Fatal(out)
+	}
+	v.Run("queuemgr", "job", "wait", "posted")
+	if got := v.Run("queuemgr", "job", "logs", "posted"); got != "queuemgr-job\nqueuemgr-job\nqueuemgr-job\n/var/lib/queuemgr-job queuemgr-job\n" {
+		t.Errorf("the job of a token said\n%s", got)
+	}
+	for _, user := range []string{"root", "bert", "queuemgr"} {
+		if out := post(`{"shell":"true","user":"` + user + `"}`); !strings.Contains(out, `"status":403`) {
+			t.Errorf("a token's job as %s: %s", user, out)
+		}
+	}
+	if out := v.RunAs("anna", "curl", "-s", "http://127.0.0.1:5000/api/jobs"); !strings.Contains(out, `"status":401`) {
+		t.Errorf("without a login: %s", out)
+	}
+	if code, out := as(t, v, "anna", "web"); code != 6 {
+		t.Errorf("a member gets a link: %d %s", code, out)
+	}
+	if code, out := as(t, v, "anna", "token", "add", "mine", "--role", "viewer"); code != 6 {
+		t.Errorf("a member makes a token: %d %s", code, out)
+	}
+}
+
 func TestWhoAJobRunsAs(t *testing.T) {
 	v := installed(t, guest.Container, "v1.0.0")
 	refused := func(user string, code int, want string, args ...string) {
@@ -82,6 +115,8 @@ func TestWhoAJobRunsAs(t *testing.T) {
 	v.Shell(`echo 'accounts = ["root"]' >/etc/queuemgr/run-as.toml`)
 	v.Run("queuemgr", "job", "add", "--wait", "--user", "root", "--", "sh", "-c", "test $(id -u) = 0")
 	refused("anna", 6, "root", "job", "add", "--user", "root", "--", "true")
+
+	overTCP(t, v)
 
 	// One member and another's job.
 	v.RunAs("anna", "sh", "-c", "SECRET=hunter2 queuemgr job add -q --key hers -- sh -c 'echo out of hers; exec sleep 98765'")
