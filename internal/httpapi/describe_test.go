@@ -118,6 +118,8 @@ var typeAbout = map[string]string{
 	"FeedLog":         "How much there is to read of a job's newest log.",
 	"FeedUpdate":      "What has changed since the update before.",
 	"FeedWatch":       "What a feed watches: what is shown now.",
+	"LogHit":          "A line that holds a text.",
+	"LogHits":         "Lines that hold a text.",
 	"Machine":         "How busy the machine is that the daemon runs on.",
 	"JobSpec":         "A job to add. Exactly one of command and shell is given.",
 	"Batch":           "Jobs to add all together or not at all.",
@@ -186,6 +188,8 @@ var fieldAbout = map[string]string{
 	".cpu_user": "Seconds in user mode.", ".cpu_system": "Seconds in the kernel.", ".max_rss": "Largest resident memory of a process, bytes.",
 	".read_bytes": "Bytes read from storage.", ".write_bytes": "Bytes written to storage.",
 
+	".hits": "In the order they were met.", "LogHits.next": "Where to go on: `from` of the next request; absent when all is searched.",
+	"LogHit.offset": "Of the line's first byte, or that of `line` where the line is very long.", "LogHit.match": "Of the text's first byte.", "LogHit.line": "The line around the text; bytes that are no UTF-8 are replaced.",
 	".feed": "In the first message: the feed's id.", ".resync": "Something was left out: read anew what is shown.", ".gone": "Watched jobs that are no longer on record.",
 	".dirty": "Something that is not watched has changed: lists may be out of date.", ".logs": "By job.", ".machine": "Now and then.",
 	"FeedUpdate.seq": "All changes up to here are in it.", "FeedUpdate.status": "Where more than its uptime has changed.", "FeedUpdate.jobs": "The present record of each watched job that has changed.",

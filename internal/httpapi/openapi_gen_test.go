@@ -104,6 +104,9 @@ func operation(registry huma.Registry, rt *route, problemSchema *huma.Schema) *h
 	answer := &huma.Response{Description: http.StatusText(rt.status)}
 	if rt.result != nil {
 		answer.Content = map[string]*huma.MediaType{or(rt.contentType, typeJSON): media(registry, rt.result)}
+		for kind, v := range rt.others {
+			answer.Content[kind] = media(registry, v)
+		}
 	}
 	op.Responses[strconv.Itoa(rt.status)] = answer
 	codes := map[int]string{}

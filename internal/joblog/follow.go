@@ -22,6 +22,7 @@ type follower struct {
 	done <-chan struct{}
 	path string
 	from int64 // where reading began
+	size int64 // of the log then
 
 	mu     sync.Mutex // held by Read, and by Close once stop has ended a Read that blocks
 	f      *os.File   // nil until the file exists
@@ -32,13 +33,16 @@ type follower struct {
 	closed bool
 }
 
-func newFollower(ctx context.Context, path string, f *os.File, offset int64, done <-chan struct{}) *follower {
+func newFollower(ctx context.Context, path string, f *os.File, offset, size int64, done <-chan struct{}) *follower {
 	ctx, stop := context.WithCancel(ctx)
-	return &follower{ctx: ctx, stop: stop, done: done, path: path, from: offset, f: f, offset: offset}
+	return &follower{ctx: ctx, stop: stop, done: done, path: path, from: offset, size: size, f: f, offset: offset}
 }
 
 // Offset implements Reader.
 func (r *follower) Offset() int64 { return r.from }
+
+// Size implements Reader.
+func (r *follower) Size() int64 { return r.size }
 
 // Read implements io.Reader.
 func (r *follower) Read(p []byte) (int, error) {
@@ -134,11 +138,21 @@ func (r *follower) subscribe() (err error) {
 		r.watch, err = subscribe(fmt.Sprintf("/proc/self/fd/%d", r.f.Fd()), true, nil)
 		return err
 	}
-	for dir := filepath.Dir(r.path); ; dir = filepath.Dir(dir) {
+	for dir, missing := filepath.Dir(r.path), ""; ; {
 		r.watch, err = subscribe(dir, false, nil)
-		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir):
+			dir, missing = filepath.Dir(dir), dir
+			continue
+		case err != nil || missing == "":
 			return err
 		}
+		if _, err := os.Stat(missing); err != nil {
+			return nil // it comes into dir
+		}
+		// It has come since it was looked for, and what comes into it is not seen from dir.
+		r.unsubscribe()
+		dir, missing = filepath.Dir(r.path), ""
 	}
 }
 

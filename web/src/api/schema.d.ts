@@ -261,7 +261,7 @@ export interface paths {
         };
         /**
          * What a job wrote
-         * @description The bytes as they are. With `follow` they go on as the job writes, until the attempt has ended; an answer that the server breaks off ends without its last chunk. Log-Attempt and Log-Offset say which attempt's log it is and at which byte of it the answer begins.
+         * @description The bytes as they are. With `follow` they go on as the job writes, until the attempt has ended; an answer that the server breaks off ends without its last chunk. Log-Attempt and Log-Offset say which attempt's log it is and at which byte of it the answer begins, Log-Size how long the log was then. With `search` the answer is JSON: lines that hold a text, and where to go on; one request reads no more than a few MiB.
          */
         get: operations["readLog"];
         put?: never;
@@ -1055,6 +1055,31 @@ export interface components {
             umask?: number;
             /** @description Account that it runs as; none is the service's own. */
             user?: string;
+        };
+        /** @description A line that holds a text. */
+        LogHit: {
+            /** @description The line around the text; bytes that are no UTF-8 are replaced. */
+            line: string;
+            /**
+             * Format: int64
+             * @description Of the text's first byte.
+             */
+            match: number;
+            /**
+             * Format: int64
+             * @description Of the line's first byte, or that of `line` where the line is very long.
+             */
+            offset: number;
+        };
+        /** @description Lines that hold a text. */
+        LogHits: {
+            /** @description In the order they were met. */
+            hits: components["schemas"]["LogHit"][];
+            /**
+             * Format: int64
+             * @description Where to go on: `from` of the next request; absent when all is searched.
+             */
+            next?: number;
         };
         /** @description A link that logs a browser in, once. */
         Login: {
@@ -2564,6 +2589,18 @@ export interface operations {
                 offset?: number;
                 /** @description Only the last lines; 0 or none is all. */
                 tail?: number;
+                /** @description Most bytes, or hits of a search; 0 or none is all, of a search 100. */
+                limit?: number;
+                /** @description As a file to save. */
+                download?: boolean;
+                /** @description Answer the lines that hold this text. */
+                search?: string;
+                /** @description Of a search: the case of ASCII letters does not count. */
+                ignore_case?: boolean;
+                /** @description Of a search: the byte to begin at; none is the beginning, or the end for `backwards`. Give `next` of the answer before. */
+                from?: number;
+                /** @description Of a search: from there towards the beginning. */
+                backwards?: boolean;
                 /** @description Go on with what is written later. */
                 follow?: boolean;
             };
@@ -2585,6 +2622,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["LogHits"];
                     "text/plain; charset=utf-8": string;
                 };
             };

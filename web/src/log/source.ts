@@ -18,7 +18,7 @@ export async function readLog(w: Which, offset: number, limit: number): Promise<
 }
 
 interface Found {
-  hits: { offset: number; line: string }[];
+  hits: { match: number }[];
   next?: number;
 }
 
@@ -27,8 +27,8 @@ interface Found {
 export async function find(w: Which, text: string, from: number, backwards: boolean, stop: AbortSignal): Promise<number | undefined> {
   let at: number | undefined = from;
   while (at !== undefined) {
-    const found: Found = await get<Found>(`/api/jobs/${w.id}/logs`, { ...params(w), search: text, from: at, backwards, limit: 1 }, stop);
-    if (found.hits[0]) return found.hits[0].offset;
+    const found: Found = await get<Found>(`/api/jobs/${w.id}/logs`, { ...params(w), search: text, from: at, backwards, ignore_case: true, limit: 1 }, stop);
+    if (found.hits[0]) return found.hits[0].match;
     at = found.next;
   }
   return undefined;
