@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'react';
+import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'react';
 import { useLogSize, useWatch } from '../feed/live';
 import { useI18n } from '../i18n';
 import { Icon } from '../ui/icons';
@@ -17,7 +17,7 @@ const lineHeight = 18;
 export function LogViewer({ which, live }: { which: Which; live: boolean }) {
   const { t, f } = useI18n();
   const { id, attempt, stream } = which;
-  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const [version, redraw] = useReducer((n: number) => n + 1, 0);
   const [error, setError] = useState<unknown>();
   const [follow, setFollow] = useState(true);
   const [wrap, setWrap] = useState(() => localStorage.getItem('queuemgr.wrap') === '1');
@@ -38,12 +38,11 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
     getItemKey: (i) => win.lines[i]?.at ?? i,
     overscan: 30,
   });
-  const toEnd = useCallback(() => {
-    requestAnimationFrame(() => {
-      const el = scroller.current;
-      if (el) el.scrollTop = el.scrollHeight;
-    });
-  }, []);
+  // While following, the end is in sight after each change.
+  useLayoutEffect(() => {
+    const el = scroller.current;
+    if (follow && el) el.scrollTop = el.scrollHeight;
+  }, [version, follow, wrap]);
 
   // Open at the end, whatever the size.
   useEffect(() => {
@@ -52,13 +51,10 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
     setError(undefined);
     win
       .openEnd()
-      .then(() => {
-        redraw();
-        toEnd();
-      })
+      .then(redraw)
       .catch(setError);
     return () => abort.current.abort();
-  }, [win, toEnd]);
+  }, [win]);
 
   // What the feed says of the log's growth.
   useWatch(useMemo(() => [], []), useMemo(() => (live ? [id] : []), [live, id]));
@@ -73,30 +69,26 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
       do {
         await win.newer();
         redraw();
-        if (following.current) toEnd();
       } while (following.current && !win.atEnd);
     } catch (e) {
       setError(e);
     } finally {
       reading.current = false;
     }
-  }, [win, toEnd]);
+  }, [win]);
   useEffect(() => {
     if (size <= win.size && !complete) return;
     const wasAtEnd = win.atEnd;
     win.size = Math.max(win.size, size);
     if (follow && win.size - win.end > 2 << 20) {
       // It ran away: what is in between is left out and can be scrolled to.
-      void win.openEnd().then(() => {
-        redraw();
-        toEnd();
-      }, setError);
+      void win.openEnd().then(redraw, setError);
     } else if (follow || wasAtEnd) {
       void readOn();
     } else {
       redraw();
     }
-  }, [size, complete, follow, win, readOn, toEnd]);
+  }, [size, complete, follow, win, readOn]);
 
   // More at either end as one comes near it.
   const loading = useRef(false);
@@ -109,7 +101,7 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
     const bottom = el.scrollHeight - el.scrollTop - el.clientHeight;
     if (up && bottom > 60 && follow) setFollow(false);
     if (!up && bottom < 4 && win.atEnd && !follow) setFollow(true);
-    if (loading.current) return;
+    if (loading.current || following.current) return;
     if (el.scrollTop < 2000 && !win.atStart) {
       loading.current = true;
       void win
@@ -174,10 +166,7 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
   const goEnd = () => {
     setFollow(true);
     setHit(undefined);
-    void (win.atEnd ? Promise.resolve() : win.openEnd()).then(() => {
-      redraw();
-      toEnd();
-    }, setError);
+    void (win.atEnd ? Promise.resolve() : win.openEnd()).then(redraw, setError);
   };
   const toggleWrap = () => {
     localStorage.setItem('queuemgr.wrap', wrap ? '0' : '1');

@@ -1,12 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
-import { get } from '../api/client';
+import { get, send } from '../api/client';
 import type { Setting } from '../api/types';
 import { useStatus } from '../feed/live';
 import { useI18n } from '../i18n';
 import { useMay, useMe } from '../session';
 import { SchemeAndLang } from '../shell';
-import { Failure, PageHead, Section } from '../ui/parts';
+import { Act, Failure, PageHead, Section } from '../ui/parts';
 import { Plain } from '../ui/plain';
 import { Lasting } from '../ui/time';
 import { Audit } from './audit';
@@ -67,6 +67,7 @@ function General() {
             <dt>{t('settings.look')}</dt>
             <dd className="nav-tools">
               <SchemeAndLang />
+              {me.via === 'session' && <Act icon="out" label={t('logout')} onClick={() => void send('POST', '/api/logout').finally(() => location.assign('/'))} />}
             </dd>
           </div>
         </dl>
