@@ -46,7 +46,7 @@ help: ## explain each target
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: check-format vet check-generated unit e2e ## all checks and tests but lint; needs Go, make, gcc and git
+test: check-format vet check-generated unit e2e test-web ## all checks and tests but lint; needs Go, make, gcc, git, Node, npm and chromium
 	@echo "make test: all checks and tests passed"
 
 .PHONY: check-format
@@ -121,4 +121,5 @@ check-release: ## make the release twice, apart, and fail when a byte differs
 
 .PHONY: clean
 clean: ## remove what make built
-	rm -rf bin dist
+	rm -rf bin dist web/node_modules web/shots
+	find web/dist -mindepth 1 ! -name .keep -delete

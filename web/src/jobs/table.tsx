@@ -68,7 +68,7 @@ export function JobTable({ params, shown, selectable, selection, onSelect, onWin
   useEffect(() => onWindow?.({ count: w.count, more: w.more }), [w.count, w.more, onWindow]);
   useSteady(scroller, w, height);
 
-  const visible = items.map((i) => w.at(i.index)).filter((j): j is Job => j !== undefined);
+  const visible = useSame(items.map((i) => w.at(i.index)).filter((j): j is Job => j !== undefined));
   useWatch(visible.map((j) => j.id));
 
   const visibility = useMemo(() => Object.fromEntries(columns.map((c) => [c.id ?? '', shown.includes(c.id ?? '')])), [shown]);
@@ -77,6 +77,7 @@ export function JobTable({ params, shown, selectable, selection, onSelect, onWin
     columns,
     getCoreRowModel: getCoreRowModel(),
     getRowId: (j) => String(j.id),
+    autoResetAll: false, // the rows in sight are no page of the table's own
     state: { columnVisibility: visibility, columnOrder: [...shown] },
   });
   const rows = table.getRowModel().rowsById;
@@ -219,6 +220,13 @@ export function JobTable({ params, shown, selectable, selection, onSelect, onWin
       {!w.pending && w.count === 0 && <Empty>{empty}</Empty>}
     </div>
   );
+}
+
+// useSame returns the list of before where nothing in it has changed.
+function useSame<V>(list: V[]): V[] {
+  const kept = useRef(list);
+  if (kept.current.length !== list.length || list.some((v, i) => v !== kept.current[i])) kept.current = list;
+  return kept.current;
 }
 
 // useSteady keeps the rows in sight where they are when new ones come in above them.
