@@ -139,8 +139,10 @@ test('hold is taken back by undo; keys move, select and open', async () => {
   await page.keyboard.press('Enter');
   await page.waitForURL(`${service.url}/jobs/${a.id}`);
   await page.keyboard.press('?');
-  await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+  const sheet = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
+  await sheet.waitFor();
   await page.keyboard.press('Escape');
+  await sheet.waitFor({ state: 'hidden' });
   await page.keyboard.press('/');
   await page.waitForURL(/\/jobs$/);
   await page.locator('input[role=combobox]:focus').waitFor();

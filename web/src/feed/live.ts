@@ -58,8 +58,10 @@ function update(u: Update): void {
     part.logs = logs;
   }
   if (Object.keys(part).length > 0) set(part);
+  // A job in another state may belong into other lists than before.
+  const moved = u.jobs?.some((j) => recent.get(j.id)?.job.state !== j.state) ?? false;
   if (u.jobs?.length) patch(u.jobs);
-  if (u.dirty || u.gone?.length) dirty();
+  if (u.dirty || u.gone?.length || moved) dirty();
 }
 
 // patch puts records into every list and page that shows them.
