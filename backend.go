@@ -52,6 +52,11 @@ func (backend) CheckRegistry(ctx context.Context, c *config.Config) (problems []
 	return s.Check(ctx)
 }
 
+// GlanceRegistry implements cli.Backend.
+func (backend) GlanceRegistry(ctx context.Context, file string) (schema, knows int64, err error) {
+	return sqlite.Glance(ctx, file)
+}
+
 // ImportRegistry implements cli.Backend.
 func (backend) ImportRegistry(ctx context.Context, c *config.Config, r io.Reader) (summary cli.ImportSummary, err error) {
 	if err := makeFolders(c); err != nil {

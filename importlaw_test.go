@@ -48,8 +48,9 @@ var importLaw = map[string]rule{
 	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2 golang.org/x/sys"},
 	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
 	"internal/install":     {own: "job packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},
-	"internal/cli":         {own: "job client internal/config internal/install internal/runner/launch", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
 	"internal/tcp":         {},
+	"internal/doctor":      {own: "job internal/config internal/install internal/runas", libs: "golang.org/x/sys"},
+	"internal/cli":         {own: "job client internal/config internal/doctor internal/install internal/runner/launch", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
 	"internal/systemd":     {libs: "github.com/coreos/go-systemd/v22"},
 	"internal/servicetest": {own: "job", libs: "github.com/google/go-cmp"},
 
@@ -60,7 +61,7 @@ var importLaw = map[string]rule{
 	"web":       {},
 
 	// Tools around the product: they use it as its users do.
-	"bench":            {own: "job internal/runner/wire test/harness", libs: "golang.org/x/sys"},
+	"bench":            {own: "job internal/runner/wire internal/store internal/store/sqlite test/harness", libs: "golang.org/x/sys"},
 	"bench/bareclient": {},
 	"demo":             {own: "job test/harness"},
 	"test/harness":     {libs: "golang.org/x/sys"},

@@ -75,7 +75,7 @@ func measureAdds(ctx context.Context, b *bench) error {
 			{adds10, 10, b.size.adds},
 			{adds50, 50, b.size.adds * 2},
 		} {
-			took, err := addBy(ctx, s, load.clients, load.n)
+			took, err := addBy(ctx, s.Socket(), load.clients, load.n)
 			if err != nil {
 				return fmt.Errorf("%d clients: %w", load.clients, err)
 			}
@@ -85,11 +85,11 @@ func measureAdds(ctx context.Context, b *bench) error {
 	})
 }
 
-// addBy adds n jobs by so many connections and returns how long it took.
-func addBy(ctx context.Context, s *harness.Service, clients, n int) (time.Duration, error) {
+// addBy adds n jobs by so many connections to a socket and returns how long it took.
+func addBy(ctx context.Context, socket string, clients, n int) (time.Duration, error) {
 	posters := make([]*poster, clients)
 	for i := range posters {
-		p, err := dialPoster(ctx, s.Socket())
+		p, err := dialPoster(ctx, socket)
 		if err != nil {
 			return 0, err
 		}

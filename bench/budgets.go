@@ -15,6 +15,11 @@ const (
 	adds1      = "adds, 1 client"
 	adds10     = "adds, 10 clients"
 	adds50     = "adds, 50 clients"
+	syncFloor  = "fdatasync alone"
+	registry1  = "registry alone, 1 caller"
+	registry50 = "registry alone, 50 callers"
+	http1      = "HTTP alone, 1 client"
+	http50     = "HTTP alone, 50 clients"
 	bulkAdd    = "bulk add"
 	bulkFile   = "bulk add of a file"
 
@@ -54,6 +59,11 @@ var budgets = []budget{
 	{what: "durable single adds, 1 client", name: adds1, unit: "/s", atLeast: 2000},
 	{what: "durable single adds, 10 clients", name: adds10, unit: "/s"},
 	{what: "durable single adds, 50 clients", name: adds50, unit: "/s", atLeast: 10000},
+	{what: "of that: fdatasync of ten overwritten pages", name: syncFloor, unit: "/s"},
+	{what: "of that: the registry alone, in one process, 1 caller", name: registry1, unit: "/s"},
+	{what: "of that: the registry alone, in one process, 50 callers", name: registry50, unit: "/s"},
+	{what: "of that: net/http alone, answering the same posts, 1 client", name: http1, unit: "/s"},
+	{what: "of that: net/http alone, answering the same posts, 50 clients", name: http50, unit: "/s"},
 	{what: "durable bulk add over the API", name: bulkAdd, unit: " jobs/s", atLeast: 50000},
 	{what: "the same by `queuemgr job add --file`", name: bulkFile, unit: " jobs/s"},
 	{what: "`queuemgr job add` as a process", name: addProcess, unit: " ms"},

@@ -53,7 +53,16 @@ func main() {
 	records := flag.Int("records", 0, "also measure with so many jobs on record; the budgets are for 1000000 (minutes, about 2 GB of disk)")
 	only := flag.String("only", "", "comma list of measurements: "+measurementNames())
 	write := flag.String("write", "", "put the table into this file, between its markers (BENCHMARKS.md)")
+	prof := flag.Bool("profile", false, "no measurements: where daemon and runner spend their time, by perf (Debian package linux-perf)")
+	bare := flag.String("bare-server", "", "(for itself) answer posts on this socket")
 	flag.Parse()
+	if *bare != "" {
+		if err := serveBare(*bare); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
@@ -65,23 +74,40 @@ func main() {
 		s.rounds = *rounds
 	}
 	s.records = *records
-	if err := run(ctx, *bin, s, *only, *write); err != nil {
+	err := error(nil)
+	if *prof {
+		err = with(ctx, *bin, s, runProfile)
+	} else {
+		err = run(ctx, *bin, s, *only, *write)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, bin string, s size, only, write string) (err error) {
-	chosen, err := choose(only)
-	if err != nil {
-		return err
-	}
+// with calls f with all that measurements share, and removes that afterwards.
+func with(ctx context.Context, bin string, s size, f func(context.Context, *bench) error) (err error) {
 	b, err := prepare(ctx, bin, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	fmt.Println(machine(b.dir))
+	return f(ctx, b)
+}
+
+func run(ctx context.Context, bin string, s size, only, write string) error {
+	chosen, err := choose(only)
+	if err != nil {
+		return err
+	}
+	return with(ctx, bin, s, func(ctx context.Context, b *bench) error { return measure(ctx, b, chosen, write) })
+}
+
+// measure takes all rounds and prints the table, which also goes into the file write if that is given.
+func measure(ctx context.Context, b *bench, chosen []measurement, write string) error {
+	s := b.size
 	for round := 1; round <= s.rounds; round++ {
 		for _, m := range chosen {
 			if m.once && round > 1 {

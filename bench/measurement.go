@@ -27,6 +27,7 @@ var measurements = []measurement{
 	{name: "process-run", run: measureProcessRun},
 	{name: "latency", run: measureLatency},
 	{name: "adds", run: measureAdds},
+	{name: "floor", run: measureFloor},
 	{name: "bulk-add", run: measureBulkAdd},
 	{name: "add-process", run: measureAddProcess},
 	{name: "idle", run: measureIdle},

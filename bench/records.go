@@ -20,7 +20,7 @@ func measureRecords(ctx context.Context, b *bench) error {
 	}
 	return withService(ctx, b, func(ctx context.Context, s *harness.Service) error {
 		const adds = 2000
-		empty, err := addBy(ctx, s, 1, adds)
+		empty, err := addBy(ctx, s.Socket(), 1, adds)
 		if err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func measureRecords(ctx context.Context, b *bench) error {
 		if err := settled(ctx, daemon); err != nil {
 			return err
 		}
-		full, err := addBy(ctx, s, 1, adds)
+		full, err := addBy(ctx, s.Socket(), 1, adds)
 		if err != nil {
 			return err
 		}

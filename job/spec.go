@@ -118,7 +118,6 @@ func (s *Spec) Check() error {
 	return nil
 }
 
-// checkSizes refuses what execve(2) can never take, and what JSON cannot carry unchanged.
 // checkType refuses a type that is not run so: it would be counted and listed as what it is not.
 func (s *Spec) checkType() error {
 	is := TypeCommand
@@ -139,11 +138,12 @@ func TooManyJobs() error {
 	return invalid("jobs", fmt.Sprintf("a batch has more than %d jobs", MaxBatch), fmt.Sprintf("add them in parts of up to %d", MaxBatch))
 }
 
+// checkSizes refuses what execve(2) can never take, and what JSON cannot carry unchanged.
 func (s *Spec) checkSizes() error {
 	total := 0
 	for i, a := range s.Command {
-		if err := checkExec(fmt.Sprintf("command[%d]", i), a); err != nil {
-			return err
+		if !execTakes(len(a), a) {
+			return checkExec(fmt.Sprintf("command[%d]", i), a)
 		}
 		total += len(a) + 9 // its pointer and NUL count too
 	}
@@ -155,8 +155,8 @@ func (s *Spec) checkSizes() error {
 		if k == "" || strings.Contains(k, "=") {
 			return invalid("env", fmt.Sprintf("bad environment variable name %q", k), "a name is not empty and has no =")
 		}
-		if err := checkExec("env."+k, k+"="+v); err != nil {
-			return err
+		if n := len(k) + 1 + len(v); !execTakes(n, k) || !execTakes(n, v) {
+			return checkExec("env."+k, k+"="+v)
 		}
 		total += len(k) + len(v) + 10
 	}
@@ -173,6 +173,12 @@ func (s *Spec) checkSizes() error {
 	return checkExec("cwd", s.Cwd)
 }
 
+// execTakes reports whether checkExec lets through a string of n bytes that v is a part of.
+func execTakes(n int, v string) bool {
+	return n <= MaxArg && strings.IndexByte(v, 0) < 0 && utf8.ValidString(v)
+}
+
+// checkExec says what is wrong with a string that is handed to a program, if anything is.
 func checkExec(field, v string) error {
 	switch {
 	case strings.IndexByte(v, 0) >= 0:

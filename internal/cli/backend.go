@@ -25,6 +25,9 @@ type Backend interface {
 	ImportRegistry(ctx context.Context, c *config.Config, r io.Reader) (ImportSummary, error)
 	// CheckRegistry returns what is wrong with the registry, in words; nothing when it is sound.
 	CheckRegistry(ctx context.Context, c *config.Config) ([]string, error)
+	// GlanceRegistry returns the version of the schema of the registry in file, and the one that this
+	// program knows. It disturbs nobody.
+	GlanceRegistry(ctx context.Context, file string) (schema, knows int64, err error)
 	// BackupRegistry writes a checked copy of the registry as it is at one moment to file, with or
 	// without a daemon. A file that is there is replaced only when replace says so: job.Conflict.
 	BackupRegistry(ctx context.Context, c *config.Config, file string, replace bool) (BackupSummary, error)

@@ -64,7 +64,12 @@ func Load(s Sources) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := defaults(paths)
+	return LoadAt(paths, s)
+}
+
+// LoadAt is Load for places that are known already.
+func LoadAt(paths Paths, s Sources) (_ *Config, err error) {
+	c := Defaults(paths)
 	if s.PIDFile != "" {
 		if c.PIDFile, err = filepath.Abs(s.PIDFile); err != nil {
 			return nil, fmt.Errorf("making the pid file's path absolute: %w", err)
@@ -110,8 +115,8 @@ func (c *Config) checkRegistryPath() error {
 	return nil
 }
 
-// defaults returns the settings of a service that has none of its own.
-func defaults(paths Paths) *Config {
+// Defaults returns the settings of a service that has none of its own.
+func Defaults(paths Paths) *Config {
 	c := &Config{Paths: paths, PIDFile: paths.PIDFile(), TypeLimits: map[string]int64{}, origins: map[string]string{}}
 	for i := range settings {
 		if s := &settings[i]; s.initial != nil {

@@ -103,8 +103,9 @@ func findPaths(home string, environ []string, use Use, systemConfig string, uid 
 	}
 	if use == ForClient || uid == 0 || owns(uid, systemLib) {
 		if _, err := os.Stat(systemConfig); err == nil {
-			return Paths{Home: systemLib, System: true, Config: systemConfig,
-				Lib: systemLib, Log: systemLog, Run: systemRun, RunnerLib: systemRunnerLib, RunnerRun: systemRunnerRun}, nil
+			p := SystemPaths()
+			p.Config = systemConfig
+			return p, nil
 		}
 	}
 	// A relative XDG_DATA_HOME is to be ignored: XDG Base Directory Specification.
@@ -116,6 +117,12 @@ func findPaths(home string, environ []string, use Use, systemConfig string, uid 
 	}
 	return Paths{}, &job.Error{Code: job.Invalid, Field: "home", Message: "no home folder: HOME is not set",
 		Hint: "give one with --home DIR or QUEUEMGR_HOME"}
+}
+
+// SystemPaths returns the places of the system service, installed or not.
+func SystemPaths() Paths {
+	return Paths{Home: systemLib, System: true, Config: SystemConfig,
+		Lib: systemLib, Log: systemLog, Run: systemRun, RunnerLib: systemRunnerLib, RunnerRun: systemRunnerRun}
 }
 
 // owns reports whether path is there and belongs to the user.

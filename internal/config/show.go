@@ -80,7 +80,7 @@ func (c *Config) origin(key string) string {
 // Example returns a settings file for a service at paths in which every setting stands with its
 // meaning and its default, commented out; [type_limits], which has no default, with an example.
 func Example(paths Paths) string {
-	c := defaults(paths)
+	c := Defaults(paths)
 	var b strings.Builder
 	b.WriteString("# Settings of queuemgr. A line with # right before its name is the default. Each is also a variable:\n" +
 		"# " + Variable("max_concurrent_jobs") + ", " + Variable("retention.completed") + ", …\n")

@@ -62,6 +62,21 @@ func TestStartOfARecordWithoutCommandIsRefused(t *testing.T) {
 	}
 }
 
+// untilRunning returns when it is on record that the job runs.
+func untilRunning(t *testing.T, f *enginetest.Fixture, id int64) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(asRoot())
+	defer cancel()
+	for c, err := range f.Events(ctx, job.EventOptions{After: new(uint64)}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.JobID == id && c.State == job.Running {
+			return
+		}
+	}
+}
+
 // TestJobsOutliveTheEngine stops in the middle of a job and finds its true end afterwards.
 func TestJobsOutliveTheEngine(t *testing.T) {
 	f := enginetest.Start(t, nil)
@@ -79,6 +94,7 @@ func TestJobsOutliveTheEngine(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
+	untilRunning(t, f, running.ID) // what it wrote may be there before that is on record
 	before, err := f.Job(asRoot(), running.ID)
 	if err != nil {
 		t.Fatal(err)

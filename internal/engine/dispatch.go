@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -160,7 +159,7 @@ func environment(given map[string]string, uid uint32, account string) []string {
 	}
 	for k, v := range given {
 		if !slices.Contains(ownVariables, k) {
-			env = append(env, fmt.Sprintf("%s=%s", k, v))
+			env = append(env, k+"="+v)
 		}
 	}
 	slices.Sort(env)

@@ -30,8 +30,13 @@ type sending struct {
 	rc      *http.ResponseController
 	timeout time.Duration
 	until   time.Time // for the whole body; zero = as long as it keeps coming
+	set     time.Time // when the deadline was set
 	err     error     // of the read before: there is no other after it
 }
+
+// deadlineSlack is how much less than its time a client may get between two reads: setting the deadline
+// costs more than most reads.
+const deadlineSlack = time.Second
 
 // limitSending sets the time a client has for its body. The deadline stays where a body is not
 // read, or not to its end: the server discards such a rest before it answers, and without one it
@@ -41,8 +46,17 @@ func (h *Handler) limitSending(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := &sending{ReadCloser: r.Body, header: w.Header(), rc: http.NewResponseController(w), timeout: h.o.ReadTimeout}
-	s.deadline(time.Now().Add(s.timeout))
+	s.extend(time.Now())
 	r.Body = s
+}
+
+// extend gives the client its time from now on.
+func (s *sending) extend(now time.Time) {
+	if now.Sub(s.set) < min(deadlineSlack, s.timeout/2) {
+		return
+	}
+	s.set = now
+	s.deadline(now.Add(s.timeout))
 }
 
 func (s *sending) deadline(t time.Time) {
@@ -58,7 +72,7 @@ func (s *sending) Read(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
-	s.deadline(time.Now().Add(s.timeout))
+	s.extend(time.Now())
 	n, err := s.ReadCloser.Read(p)
 	s.err = err
 	switch {

@@ -50,6 +50,7 @@ func (h *Handler) logIn(w http.ResponseWriter, r *request) error {
 	}
 	if s, ok := r.Body.(*sending); ok {
 		s.until = time.Now().Add(loginTime)
+		s.set = time.Time{} // the next read sets the deadline anew
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxLoginBody)
 	var with job.Credentials

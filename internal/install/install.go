@@ -116,7 +116,7 @@ func newRun(o Options) (*run, error) {
 		o.Root = "/"
 	}
 	if o.Exec == nil {
-		o.Exec = execute
+		o.Exec = Execute
 	}
 	if o.Out == nil {
 		o.Out = io.Discard
@@ -142,8 +142,8 @@ func (r *run) note(format string, args ...any) {
 	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }
 
-// execute is Exec on this machine.
-func execute(ctx context.Context, name string, args ...string) (string, error) {
+// Execute is Exec on this machine.
+func Execute(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "SYSTEMD_PAGER=", "SYSTEMD_COLORS=0")
 	out, err := cmd.CombinedOutput()

@@ -139,9 +139,9 @@ func (m *machine) exec(ctx context.Context, name string, args ...string) (string
 	case "systemd-analyze", "journalctl", "loginctl":
 		return "", nil
 	case "runuser": // -u queuemgr -- PROGRAM ARG...: the folder is only a test's, root may do it
-		return execute(ctx, args[3], args[4:]...)
+		return Execute(ctx, args[3], args[4:]...)
 	}
-	return execute(ctx, name, args...)
+	return Execute(ctx, name, args...)
 }
 
 func (m *machine) systemctl(args []string) (string, error) {

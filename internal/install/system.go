@@ -81,16 +81,38 @@ func (r *run) accounts() []step {
 	}
 }
 
+// folders are the steps for the folders of the system's service that hold what it keeps.
 func (r *run) folders() []step {
-	daemon := owner{daemonUser, daemonGroup}
-	return []step{
-		r.folder(etcDir, 0o755, owner{}),
-		r.folder(libDir, 0o750, daemon),
-		r.folder(runnerLib, 0o700, owner{}),
-		r.folder(jobHome, 0o750, owner{jobUser, jobUser}),
-		r.folder(logDir, 0o751, daemon),
-		r.folder(logDir+"/jobs", 0o751, daemon),
+	var steps []step
+	for _, f := range systemFolders() {
+		steps = append(steps, r.folder(f.name, f.mode, f.owner))
 	}
+	return steps
+}
+
+// rightfulFolder is a folder with its owner and mode.
+type rightfulFolder struct {
+	name  string
+	mode  fs.FileMode
+	owner owner
+}
+
+// systemFolders are the folders of the system's service, but for those in /run.
+func systemFolders() []rightfulFolder {
+	daemon := owner{daemonUser, daemonGroup}
+	return []rightfulFolder{
+		{etcDir, 0o755, owner{}},
+		{libDir, 0o750, daemon},
+		{runnerLib, 0o700, owner{}},
+		{jobHome, 0o750, owner{jobUser, jobUser}},
+		{logDir, 0o751, daemon},
+		{logDir + "/jobs", 0o751, daemon},
+	}
+}
+
+// systemRunFolders are those in /run, which tmpfiles.conf has, too.
+func systemRunFolders() []rightfulFolder {
+	return []rightfulFolder{{"/run/queuemgr", 0o755, owner{daemonUser, daemonGroup}}, {"/run/queuemgr-runner", 0o755, owner{}}}
 }
 
 // keep is a step that sees to the owner and mode of a file that may be there.
@@ -108,11 +130,13 @@ func (r *run) keep(name string, mode fs.FileMode, own owner) step {
 
 // runFolders is a step that makes the folders in /run, as each boot will.
 func (r *run) runFolders() step {
-	names := []string{"/run/queuemgr", "/run/queuemgr-runner"}
+	var names []string
+	for _, f := range systemRunFolders() {
+		names = append(names, f.name)
+	}
 	return step{
 		todo: func(context.Context) (string, error) {
-			daemon := r.rightful(r.path(names[0]), 0o755, owner{daemonUser, daemonGroup})
-			if daemon && r.rightful(r.path(names[1]), 0o755, owner{}) {
+			if !slices.ContainsFunc(systemRunFolders(), func(f rightfulFolder) bool { return !r.rightful(r.path(f.name), f.mode, f.owner) }) {
 				return "", nil
 			}
 			return "make the folders " + strings.Join(names, " and "), nil

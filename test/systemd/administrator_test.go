@@ -91,7 +91,7 @@ func TestReadmeOfTheAdministrator(t *testing.T) {
 		"Settings of the service": says("max_concurrent_jobs: 8, was 50", "max_concurrent_jobs", "8", "config.toml:"),
 		"Limits of jobs":          says("Max processes             16384 "),
 		"Who a job runs as":       says("(queuemgr-job)"),
-		"When something is wrong": says("registry.db is sound", "queuemgr-runner.service", "queuemgr.service"),
+		"When something is wrong": says("the system's service: 0 problems, ", "registry.db is sound", "queuemgr-runner.service", "queuemgr.service"),
 		"Backup and restore": {after: func(t *testing.T, v *guest.Guest, out string) {
 			says("backed up to /var/backups/queuemgr.db", "restored from /var/backups/queuemgr.db", "/var/lib/queuemgr/registry.db.replaced-1").after(t, v, out)
 			if mode := v.Run("stat", "-c", "%a %U", "/var/backups/queuemgr.db"); mode != "600 root\n" {

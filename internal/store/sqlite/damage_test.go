@@ -144,6 +144,60 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
+// TestGlance looks at a registry at which a daemon is at work, and at one that is damaged: nothing beside it is made or touched.
+func TestGlance(t *testing.T) {
+	path := filled(t)
+	list := func() string {
+		entries, err := os.ReadDir(filepath.Dir(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, e.Name()+" "+info.ModTime().String())
+		}
+		return strings.Join(names, "\n")
+	}
+	before := list()
+	schema, knows, err := sqlite.Glance(t.Context(), path)
+	if err != nil || schema < 1 || schema != knows {
+		t.Errorf("schema %d, known %d, %v", schema, knows, err)
+	}
+	if now := list(); now != before {
+		t.Errorf("files were\n%s\nare\n%s", before, now)
+	}
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddJobs(t.Context(), benchAdd(5)); err != nil {
+		t.Fatal(err)
+	}
+	before = list()
+	if got, _, err := sqlite.Glance(t.Context(), path); got != schema || err != nil {
+		t.Errorf("beside a daemon: schema %d, %v", got, err)
+	}
+	if now := list(); now != before {
+		t.Errorf("files of a daemon were\n%s\nare\n%s", before, now)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := sqlite.Glance(t.Context(), path); err == nil || !strings.Contains(err.Error(), "only 5 bytes long") {
+		t.Errorf("of a damaged one: %v", err)
+	}
+	if _, _, err := sqlite.Glance(t.Context(), path+"-none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of none: %v", err)
+	}
+}
+
 func TestFolderMissing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gone", "registry.db")
 	_, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})

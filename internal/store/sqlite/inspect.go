@@ -46,6 +46,32 @@ func inspect(ctx context.Context, path string) (exists bool, err error) {
 	return true, nil
 }
 
+// glancing is how a connection reads beside whatever is at work: it takes no lock, and makes and touches no file. It
+// does not see what stands in the write-ahead log alone, which the schema never does for long.
+const glancing = "mode=ro&immutable=1&_pragma=query_only(1)"
+
+// Glance reads a registry's header and the version of its schema, and which one this program knows. It is cheap, and
+// does not look at the records: Check does.
+func Glance(ctx context.Context, path string) (schema, knows int64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := checkHeader(f, info.Size(), hasContent(path+"-wal")); err != nil {
+		return 0, 0, damaged(path, err)
+	}
+	if knows, err = newestSchema(nil); err != nil {
+		return 0, 0, err
+	}
+	schema, err = schemaBy(ctx, path, glancing)
+	return schema, knows, err
+}
+
 // checkNoRest refuses to begin anew beside the write-ahead log of a registry that is gone: SQLite
 // would throw it away. It also refuses where a restore was cut off that had to move a damaged one away.
 func checkNoRest(path string) error {

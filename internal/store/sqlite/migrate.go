@@ -153,8 +153,13 @@ func newerSchema(path string, has, newest int64) error {
 }
 
 // schemaOf returns the version of a registry's schema.
-func schemaOf(ctx context.Context, path string) (has int64, err error) {
-	db, err := openDB(path, reading)
+func schemaOf(ctx context.Context, path string) (int64, error) {
+	return schemaBy(ctx, path, reading)
+}
+
+// schemaBy is schemaOf with a connection of a certain kind.
+func schemaBy(ctx context.Context, path, how string) (has int64, err error) {
+	db, err := openDB(path, how)
 	if err != nil {
 		return 0, err
 	}

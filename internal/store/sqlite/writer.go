@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -142,6 +143,7 @@ func (w *writer) run() {
 	for !w.finished() {
 		<-w.wake
 		for {
+			w.gather()
 			settled, added := w.take(settling), w.take(adding)
 			if len(settled)+len(added) == 0 {
 				break
@@ -150,6 +152,27 @@ func (w *writer) run() {
 			w.serve(added)
 		}
 	}
+}
+
+// gather lets callers that are about to hand something in do so: whoever has just been answered, or
+// is at work on a request, may run first, and shares the next transaction. It goes on while more
+// comes, and returns at once where nobody else wants to run.
+func (w *writer) gather() {
+	for before := -1; ; {
+		n := w.waiting()
+		if n <= before || n >= groupSize {
+			return
+		}
+		before = n
+		runtime.Gosched()
+	}
+}
+
+// waiting returns how many operations have been handed in.
+func (w *writer) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue[settling]) + len(w.queue[adding])
 }
 
 // stop ends the goroutine and waits for it.

@@ -1,0 +1,88 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Free space in bytes below which is told: of folders in /run, which hold little, and more than the setting
+// min_free_space asks for elsewhere.
+const (
+	littleInRun = 1 << 20
+	soonFactor  = 4
+)
+
+// fewInodes is how many free ones are too few to go on for long.
+const fewInodes = 1000
+
+// disk looks at the room and the kind of the file systems that the service writes to.
+func (e *exam) disk(context.Context) {
+	for _, name := range []string{e.Paths.Lib, e.Paths.Log, e.Paths.Run} {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(e.path(name), &fs); err != nil {
+			if e.isThere(name) {
+				e.skip(name, err, "its file system can't be looked at: %v", err)
+			}
+			continue // folders says so
+		}
+		e.fileSystem(name, fs.Flags, uint64(fs.Type))
+		e.room(name, int64(fs.Bavail)*fs.Bsize, fs.Files, fs.Ffree)
+	}
+}
+
+// room tells how much is free in a folder, in bytes and in inodes.
+func (e *exam) room(name string, free int64, inodes, freeInodes uint64) {
+	floor := max(e.Config.MinFreeSpace, littleInRun)
+	if e.system() && name == e.Paths.Run {
+		floor = littleInRun
+	}
+	find := "find what takes it: " + e.sudo("du -xhd1 "+Quote(name))
+	switch {
+	case free < floor:
+		e.problem(name, find, "%s free, and %s must be: jobs are not added any more", size(free), size(floor))
+	case free < soonFactor*floor:
+		e.warn(name, find, "%s free; below %s jobs are not added any more", size(free), size(floor))
+	case inodes > 0 && freeInodes < fewInodes:
+		e.problem(name, "find the folder with many files: "+e.sudo("du --inodes -xd1 "+Quote(name)), "its file system has %d inodes free: soon no file can be made", freeInodes)
+	default:
+		e.ok(name, "%s free", size(free))
+	}
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+// Kinds of file systems by their magic numbers, statfs(2).
+var (
+	remote   = map[uint64]string{0x6969: "NFS", 0xff534d42: "CIFS", 0xfe534d42: "SMB", 0x01021997: "9p", 0x564c: "NCP", 0x5346414f: "AFS", 0x00c36400: "Ceph", 0x65735546: "FUSE"}
+	volatile = map[uint64]string{0x01021994: "tmpfs", 0x858458f6: "ramfs"}
+	layered  = uint64(0x794c7630) // overlayfs
+)
+
+// fileSystem tells of file systems that do not keep what is written, or do not lock as the registry needs it.
+func (e *exam) fileSystem(name string, flags int64, kind uint64) {
+	if flags&unix.ST_RDONLY != 0 {
+		e.problem(name, "find out why (a fault of the disk? dmesg), then: sudo mount -o remount,rw \"$(findmnt -no TARGET -T "+Quote(name)+")\"", "its file system is mounted read-only")
+	}
+	if name != e.Paths.Lib {
+		return
+	}
+	switch {
+	case remote[kind] != "":
+		e.warn(name, "move it to a disk of this machine", "the registry is on %s, whose locks and syncs can't be relied on: two daemons may write it, and a power cut may damage it", remote[kind])
+	case volatile[kind] != "":
+		e.warn(name, "move it to a disk", "the registry is in memory (%s): all jobs on record go with the next reboot", volatile[kind])
+	case kind == layered && (e.isThere("/.dockerenv") || e.isThere("/run/.containerenv")):
+		e.warn(name, "mount a volume there", "the registry is in the container's own layer, and goes with the container")
+	}
+}

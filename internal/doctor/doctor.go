@@ -1,0 +1,283 @@
+// Package doctor looks over a service and the machine it is on, and says of each thing that is not as it
+// should be what it is, where, and the command that mends it. It changes nothing, takes no lock and
+// opens nothing for writing, so that it may look at a service that is at work. What it looks
+// at comes in as Input: a test gives it folders of its own.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// Level says how much a finding matters.
+type Level string
+
+// Levels, the gravest first.
+const (
+	Problem Level = "problem" // something does not work, or is unsafe
+	Warning Level = "warning" // it works, and somebody should know
+	Skipped Level = "skipped" // it could not be looked at
+	OK      Level = "ok"
+)
+
+// Levels are all levels, the gravest first.
+var Levels = []Level{Problem, Warning, Skipped, OK}
+
+// Finding is what one look has found.
+type Finding struct {
+	Check  string `json:"check"` // what was looked at, a noun
+	Level  Level  `json:"level"`
+	What   string `json:"what"`
+	Where  string `json:"where,omitempty"`  // file, folder or unit
+	Remedy string `json:"remedy,omitempty"` // commands for a shell; of skipped the way to have it looked at
+}
+
+// Input is the service and the machine to look over.
+type Input struct {
+	Root string       // folder that stands for /, "" = / itself
+	Kind install.Kind // System, or User for everything that has a home of its own
+
+	Paths     config.Paths
+	Config    *config.Config // the settings; where they can't be had the defaults
+	ConfigErr error          // why they can't
+
+	Version string   // of this program
+	Program string   // this program's file, absolute
+	Command string   // how its user calls it, as `queuemgr --home DIR`
+	UID     int      // who looks
+	GIDs    []int    // the groups of this process
+	Environ []string // NAME=VALUE
+	Now     time.Time
+
+	Ask          func(context.Context) (*job.Status, error) // the daemon for its state
+	Exec         install.Exec
+	Registry     func(ctx context.Context, path string) (schema, knows int64, err error) // a glance at a registry's file
+	Synchronized func() (bool, error)                                                    // whether the kernel's clock is
+}
+
+// check looks at one thing.
+type check struct {
+	name string
+	of   func(*exam) bool // nil = always
+	look func(*exam, context.Context)
+}
+
+var checks = []check{
+	{"settings", nil, (*exam).settings},
+	{"accounts", (*exam).system, (*exam).accounts},
+	{"folders", nil, (*exam).folders},
+	{"rights", nil, (*exam).rights},
+	{"policy", (*exam).system, (*exam).policy},
+	{"installation", (*exam).system, (*exam).whole},
+	{"programs", nil, (*exam).programs},
+	{"units", (*exam).underSystemd, (*exam).unitFiles},
+	{"drop-ins", (*exam).underSystemd, (*exam).dropIns},
+	{"paths", (*exam).underSystemd, (*exam).writablePaths},
+	{"lingering", (*exam).userUnits, (*exam).lingering},
+	{"service", nil, (*exam).service},
+	{"runner", nil, (*exam).runner},
+	{"registry", nil, (*exam).registry},
+	{"limits", nil, (*exam).limits},
+	{"cgroup", nil, (*exam).cgroup},
+	{"disk", nil, (*exam).disk},
+	{"clock", nil, (*exam).clock},
+}
+
+// exam is one look over a service.
+type exam struct {
+	Input
+	inst *install.Installation
+
+	status    *job.Status // of the daemon, nil where statusErr says why there is none
+	statusErr error
+
+	units    map[string]unit // by name, where systemd could be asked
+	noUnits  error           // why it could not
+	daemon   int             // process that holds the registry; 0 = none, -1 = not known
+	now      string          // name of the check that looks
+	findings []Finding
+}
+
+// Examine looks over everything and returns what it found, what is in order too.
+func Examine(ctx context.Context, in Input) ([]Finding, error) {
+	if in.Root == "" {
+		in.Root = "/"
+	}
+	e := &exam{Input: in}
+	var err error
+	e.inst, err = install.Examine(ctx, install.Options{Kind: in.Kind, Root: in.Root, Home: in.Paths.Home, Source: filepath.Dir(in.Program),
+		UID: in.UID, Environ: in.Environ, Exec: in.Exec})
+	if err != nil {
+		return nil, err
+	}
+	e.askSystemd(ctx)
+	e.askDaemon(ctx)
+	e.daemon = e.holder(in.Paths.RegistryLock())
+	for _, c := range checks {
+		if c.of == nil || c.of(e) {
+			e.now = c.name
+			c.look(e, ctx)
+		}
+	}
+	return e.findings, ctx.Err()
+}
+
+// system reports whether it is the system's service.
+func (e *exam) system() bool { return e.Kind != install.User }
+
+// path returns where the file called name of the machine is, below Root.
+func (e *exam) path(name string) string { return filepath.Join(e.Root, name) }
+
+func (e *exam) add(level Level, where, remedy, format string, args ...any) {
+	e.findings = append(e.findings, Finding{Check: e.now, Level: level, What: fmt.Sprintf(format, args...), Where: where, Remedy: remedy})
+}
+
+func (e *exam) ok(where, format string, args ...any) { e.add(OK, where, "", format, args...) }
+
+func (e *exam) warn(where, remedy, format string, args ...any) {
+	e.add(Warning, where, remedy, format, args...)
+}
+
+func (e *exam) problem(where, remedy, format string, args ...any) {
+	e.add(Problem, where, remedy, format, args...)
+}
+
+// skip says that something could not be looked at, and whether root could.
+func (e *exam) skip(where string, err error, format string, args ...any) {
+	remedy := ""
+	if errors.Is(err, fs.ErrPermission) && e.UID != 0 {
+		remedy = "sudo " + e.Command + " doctor"
+	}
+	e.add(Skipped, where, remedy, format, args...)
+}
+
+// stat looks at a file or folder. It returns false, and has said so, where that is not allowed or fails;
+// nil where nothing is there.
+func (e *exam) stat(name string) (*syscall.Stat_t, bool) {
+	info, err := os.Lstat(e.path(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, true
+	case err != nil:
+		e.skip(name, err, "it can't be looked at: %v", reason(err))
+		return nil, false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return st, ok
+}
+
+// reason is an error without the path, which stands beside it.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// sudo returns commands, joined by &&, as the present user has to say them for the system's service.
+func (e *exam) sudo(commands ...string) string {
+	if e.UID != 0 && e.system() {
+		for i, c := range commands {
+			commands[i] = "sudo " + c
+		}
+	}
+	return strings.Join(commands, " && ")
+}
+
+// systemctl returns the command for the manager of the service.
+func (e *exam) systemctl(verb string) string {
+	if e.system() {
+		return "systemctl " + verb
+	}
+	return "systemctl --user " + verb
+}
+
+// repair is the command that completes an installation.
+func (e *exam) repair() string {
+	command := e.Command
+	if installed := filepath.Join(e.inst.Bin, "queuemgr"); installed != e.Program && e.isFile(installed) {
+		command = installed // this one would install itself
+	}
+	switch e.inst.Kind {
+	case install.Packaged:
+		return e.sudo(command + " service install --packaged")
+	case install.User:
+		return command + " service install --user"
+	}
+	return e.sudo(command + " service install")
+}
+
+// start is the command that starts the service, and restart the one that leaves its jobs running.
+func (e *exam) start() string   { return e.verb("start") }
+func (e *exam) restart() string { return e.verb("restart") }
+
+func (e *exam) verb(verb string) string {
+	switch {
+	case e.underSystemd():
+		return e.sudo(e.systemctl(verb + " queuemgr"))
+	case e.system() && verb == "start":
+		return e.sudo(e.Command + " daemon start --daemon")
+	case e.system():
+		return e.sudo(e.Command + " daemon " + verb)
+	}
+	return e.Command + " service " + verb
+}
+
+// log is the command that shows what the daemon said last.
+func (e *exam) log() string {
+	switch {
+	case e.underSystemd() && e.system():
+		return e.sudo("journalctl -n 20 --no-pager -u queuemgr -u queuemgr-runner")
+	case e.underSystemd():
+		return "journalctl -n 20 --no-pager --user -u queuemgr -u queuemgr-runner"
+	}
+	return e.sudo("tail -n 20 " + Quote(e.Paths.DaemonLog()))
+}
+
+// follow returns where the link called name leads on the machine; name itself where it is none.
+func (e *exam) follow(name string) string {
+	target, err := os.Readlink(e.path(name))
+	if err != nil || !filepath.IsAbs(target) {
+		return name
+	}
+	return target
+}
+
+func (e *exam) isFile(name string) bool {
+	info, err := os.Stat(e.path(e.follow(name)))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// env returns the value of a variable, "" for none.
+func (e *exam) env(name string) string {
+	for _, v := range slices.Backward(e.Environ) {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// Quote writes a word so that a shell takes it as it is.
+func Quote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:,@%=", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -1,0 +1,186 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/queuemgr/queuemgr/internal/install"
+)
+
+// limit are directives that bound processes: jobs', where they stand on the runner's unit.
+var limit = regexp.MustCompile(`^(Limit[A-Z]+|Memory(Max|High|Low|Min|SwapMax|Limit)|CPU(Weight|Quota|Shares)|TasksMax|IO(Weight|DeviceWeight|(Read|Write)(BandwidthMax|IOPSMax))|BlockIOWeight|AllowedCPUs|Nice|OOMScoreAdjust)$`)
+
+// directive is a line of a drop-in.
+type directive struct{ file, key, value string }
+
+// dropIns looks whether an administrator's additions to the units do what they are meant to.
+func (e *exam) dropIns(context.Context) {
+	daemon, runner := e.directives(install.DaemonUnit), e.directives(install.RunnerUnit)
+	before := len(e.findings)
+	e.limitsOnDaemon(daemon)
+	e.breaking(install.DaemonUnit, daemon, []rule{
+		{"PrivateUsers", isYes, Problem, "the daemon can't tell who connects: every user is nobody"},
+		{"DynamicUser", isYes, Problem, "the daemon is not the user its files belong to"},
+		{"RuntimeDirectory", isSet, Problem, "systemd removes that folder when the daemon stops, and the folders in /run are shared with the runner"},
+	})
+	e.breaking(install.RunnerUnit, runner, []rule{
+		{"KillMode", func(v string) bool { return v != "" && v != "process" }, Problem, "a crash or a restart of the runner kills all jobs"},
+		{"Delegate", func(v string) bool { return v == "no" }, Problem, "the control group is systemd's own, and it may move or kill jobs in it"},
+		{"RuntimeDirectory", isSet, Problem, "systemd removes that folder when the runner stops, with the socket that the daemon looks for"},
+		{"StopPropagatedFrom", isSet, Problem, "a crash of the daemon stops all jobs"},
+		{"PartOf", isSet, Problem, "a restart of the daemon stops all jobs"},
+		{"BindsTo", isSet, Problem, "a crash of the daemon stops all jobs"},
+	})
+	if e.system() {
+		e.breaking(install.RunnerUnit, runner, []rule{{"User", isSet, Problem, "the runner must be root to become each job's user"}})
+	}
+	for _, d := range daemon {
+		if d.key == "ExecStop" {
+			e.warn(d.file, e.without(d), "ExecStop= is changed: the unit's own stops the runner and its jobs with the service")
+		}
+	}
+	if len(e.findings) == before {
+		e.ok("", "the drop-ins, %d lines in all, are in order", len(daemon)+len(runner))
+	}
+}
+
+func isYes(v string) bool {
+	return v == "yes" || v == "true" || v == "on" || v == "1" || v == "self" || v == "identity" || v == "full"
+}
+func isSet(v string) bool { return v != "" && v != "root" && v != "0" }
+
+// rule is a value of a directive that breaks something.
+type rule struct {
+	key   string
+	bad   func(value string) bool
+	level Level
+	what  string
+}
+
+// breaking tells of directives that break something: in a drop-in, or as systemd has them in force.
+func (e *exam) breaking(name string, dropIns []directive, rules []rule) {
+	for _, r := range rules {
+		i := slices.IndexFunc(dropIns, func(d directive) bool { return d.key == r.key && r.bad(d.value) })
+		if i >= 0 {
+			d := dropIns[i]
+			e.add(r.level, d.file, e.without(d), "%s=%s on %s: %s", d.key, d.value, name, r.what)
+			continue
+		}
+		if value := e.units[name][r.key]; r.bad(value) {
+			e.add(r.level, e.units[name]["FragmentPath"], e.repair(), "%s=%s on %s: %s", r.key, value, name, r.what)
+		}
+	}
+}
+
+// What a remedy does to jobs is said behind it.
+const (
+	endsJobs  = " (jobs that run are stopped)"
+	keepsJobs = " (jobs go on running)"
+)
+
+// without is how to do without a line of a drop-in.
+func (e *exam) without(d directive) string {
+	commands := []string{fmt.Sprintf("sed -i '/^%s[ \\t]*=/d' %s", d.key, Quote(d.file)), e.systemctl("daemon-reload")}
+	switch {
+	case !strings.HasSuffix(filepath.Dir(d.file), install.RunnerUnit+".d"):
+		commands = append(commands, e.systemctl("restart queuemgr"))
+	case d.key == "User" || d.key == "Delegate": // the rest holds from the reload on
+		return e.sudo(append(commands, e.systemctl("stop queuemgr"), e.systemctl("start queuemgr"))...) + endsJobs
+	}
+	return e.sudo(commands...)
+}
+
+// limitsOnDaemon tells of limits that were meant for jobs and do not reach them.
+func (e *exam) limitsOnDaemon(dropIns []directive) {
+	files := map[string][]string{}
+	var order []string
+	whole := map[string]bool{}
+	for _, d := range dropIns {
+		if _, seen := whole[d.file]; !seen {
+			whole[d.file] = true
+			order = append(order, d.file)
+		}
+		if limit.MatchString(d.key) {
+			files[d.file] = append(files[d.file], d.key+"=")
+		} else {
+			whole[d.file] = false
+		}
+	}
+	for _, file := range order {
+		if len(files[file]) == 0 {
+			continue
+		}
+		dir := filepath.Join(e.inst.UnitDir, install.RunnerUnit+".d")
+		remedy := "move those lines: " + e.sudo(e.systemctl("edit queuemgr-runner"))
+		target := filepath.Join(dir, filepath.Base(file))
+		if whole[file] && !e.isThere(target) {
+			remedy = e.sudo("mkdir -p "+Quote(dir), "mv "+Quote(file)+" "+Quote(target), e.systemctl("daemon-reload"))
+		}
+		e.warn(file, remedy, "%s on %s bounds the daemon and does not reach jobs, which are processes of %s (Limit…= holds there from the service's next stop and start)",
+			strings.Join(files[file], ", "), install.DaemonUnit, install.RunnerUnit)
+	}
+}
+
+// directives reads the drop-ins of a unit, in the order of their names.
+func (e *exam) directives(name string) []directive {
+	files := strings.Fields(e.units[name]["DropInPaths"])
+	for _, dir := range []string{filepath.Join(e.inst.UnitDir, name+".d")} {
+		found, _ := filepath.Glob(e.path(filepath.Join(dir, "*.conf"))) // the pattern is a good one
+		for _, path := range found {
+			file := filepath.Join(dir, filepath.Base(path))
+			if !slices.Contains(files, file) {
+				files = append(files, file) // systemd has not read it yet
+			}
+		}
+	}
+	var all []directive
+	for _, file := range files {
+		data, err := os.ReadFile(e.path(file))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // systemd has not noticed yet
+		}
+		if err != nil {
+			e.skip(file, err, "the drop-in can't be read: %v", reason(err))
+			continue
+		}
+		for lines := bufio.NewScanner(strings.NewReader(string(data))); lines.Scan(); {
+			line := strings.TrimSpace(lines.Text())
+			key, value, ok := strings.Cut(line, "=")
+			if ok && line[0] != '#' && line[0] != ';' {
+				all = append(all, directive{file, strings.TrimSpace(key), strings.TrimSpace(value)})
+			}
+		}
+	}
+	return all
+}
+
+// writablePaths looks whether the daemon's sandbox lets it write where the settings say.
+func (e *exam) writablePaths(context.Context) {
+	u := e.units[install.DaemonUnit]
+	if u == nil || u["ProtectSystem"] != "strict" {
+		return
+	}
+	for key, name := range map[string]string{"registry_path": filepath.Dir(e.Config.RegistryPath), "proc_dir": e.Config.ProcDir} {
+		if slices.ContainsFunc(strings.Fields(u["ReadWritePaths"]), func(p string) bool { return within(name, strings.TrimLeft(p, "-+")) }) {
+			e.ok(name, "the daemon may write where %s is", key)
+			continue
+		}
+		dir := filepath.Join(e.inst.UnitDir, install.DaemonUnit+".d")
+		e.problem(name, e.sudo("mkdir -p "+Quote(name)+" "+dir, "chown queuemgr:queuemgr-daemon "+Quote(name))+" && "+
+			fmt.Sprintf("printf '[Service]\\nReadWritePaths=%s\\n' | ", name)+e.sudo("tee "+dir+"/"+strings.ReplaceAll(key, "_", "-")+".conf", "systemctl daemon-reload", "systemctl restart queuemgr"),
+			"the setting %s lies where the daemon's unit does not let it write", key)
+	}
+}
+
+// within reports whether a file is in a folder, or the folder itself.
+func within(name, dir string) bool {
+	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+}

@@ -1,0 +1,108 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/queuemgr/queuemgr/internal/install"
+)
+
+// folders looks whether the service's folders are there, whose they are and who may do what with them.
+func (e *exam) folders(context.Context) {
+	want := e.inst.Folders
+	if !e.system() {
+		for _, name := range []string{e.Paths.Home, e.Paths.Lib, e.Paths.Log, e.Paths.Run} {
+			want = append(want, install.Folder{Name: name, Mode: 0o700, UID: e.UID, GID: -1})
+		}
+	}
+	for _, f := range want {
+		e.folder(f)
+	}
+}
+
+func (e *exam) folder(f install.Folder) {
+	st, ok := e.stat(f.Name)
+	if !ok {
+		return
+	}
+	inRun := e.system() && strings.HasPrefix(f.Name, "/run/")
+	remedy := e.repair()
+	if inRun {
+		remedy = e.sudo("systemd-tmpfiles --create queuemgr.conf")
+	}
+	switch {
+	case st == nil && !e.system():
+		if f.Name == e.Paths.Home {
+			e.ok(f.Name, "the folder is not there yet: the daemon's first start makes it")
+		} else if e.daemon > 0 {
+			e.problem(f.Name, e.restart(), "the folder is gone while the daemon runs")
+		}
+		return
+	case st == nil:
+		e.problem(f.Name, remedy, "the folder is missing")
+		return
+	case st.Mode&syscall.S_IFMT != syscall.S_IFDIR:
+		e.problem(f.Name, "mv "+Quote(f.Name)+" "+Quote(f.Name)+".old", "it is no folder; move it away, then the service makes one")
+		return
+	case f.UID < 0 && e.system():
+		return // accounts has said that its owner is missing
+	}
+	mode := fs.FileMode(st.Mode & 0o777)
+	if !e.system() {
+		switch {
+		case int(st.Uid) != f.UID && e.UID != 0:
+			e.problem(f.Name, fmt.Sprintf("sudo chown %d %s", f.UID, Quote(f.Name)), "it belongs to uid %d, not to you: the daemon can't work there", st.Uid)
+		case mode&0o022 != 0:
+			e.problem(f.Name, "chmod go-w "+Quote(f.Name), "others than you may change what is in it (mode %04o)", mode)
+		case mode&0o700 != 0o700:
+			e.problem(f.Name, "chmod u+rwx "+Quote(f.Name), "you may not work in it yourself (mode %04o)", mode)
+		default:
+			e.ok(f.Name, "the folder is there (mode %04o)", mode)
+		}
+		return
+	}
+	if int(st.Uid) != f.UID || int(st.Gid) != f.GID {
+		e.problem(f.Name, e.sudo(fmt.Sprintf("chown %s:%s %s", f.User, f.Group, f.Name)),
+			"it belongs to uid %d and gid %d, and must be %s:%s", st.Uid, st.Gid, f.User, f.Group)
+	}
+	if mode != f.Mode {
+		e.problem(f.Name, e.sudo(fmt.Sprintf("chmod %04o %s", f.Mode, f.Name)), "%s", modeText(mode, f.Mode))
+	}
+	if int(st.Uid) == f.UID && int(st.Gid) == f.GID && mode == f.Mode {
+		e.ok(f.Name, "the folder is there (%s:%s, %04o)", f.User, f.Group, mode)
+	}
+}
+
+// modeText says what is wrong with a mode.
+func modeText(is, want fs.FileMode) string {
+	switch more := is &^ want; {
+	case more&0o022 != 0:
+		return fmt.Sprintf("others may change what is in it: its mode is %04o and must be %04o", is, want)
+	case more != 0:
+		return fmt.Sprintf("others may look into it: its mode is %04o and must be %04o", is, want)
+	}
+	return fmt.Sprintf("who needs it has no way into it: its mode is %04o and must be %04o", is, want)
+}
+
+// onlyRoot looks whether others than root could change name, or put another in its place: the service
+// runs it, or obeys it, as root. It returns the file or folder to be mended, "" for none.
+func (e *exam) onlyRoot(name string) (bad string, remedy string) {
+	for at := name; ; at = filepath.Dir(at) {
+		var st syscall.Stat_t
+		if err := syscall.Lstat(e.path(at), &st); err == nil && st.Mode&syscall.S_IFMT != syscall.S_IFLNK {
+			switch {
+			case st.Uid != 0:
+				return at, e.sudo("chown root: "+Quote(at), "chmod go-w "+Quote(at))
+			case st.Mode&0o022 != 0 && (at == name || st.Mode&syscall.S_ISVTX == 0):
+				return at, e.sudo("chmod go-w " + Quote(at))
+			}
+		}
+		if at == "/" || e.path(at) == filepath.Clean(e.Root) {
+			return "", ""
+		}
+	}
+}
