@@ -10,21 +10,43 @@ GOLANGCI_LINT = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 LDFLAGS   = -s -w -X github.com/queuemgr/queuemgr.version=$(VERSION) -X github.com/queuemgr/queuemgr/internal/runner.Version=$(VERSION)
 GOBUILD   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 TESTRUN   = $(GO) run ./scripts/testrun
+# Where npm is not there the program is built without the page, and says so.
+WEB       = $(if $(shell command -v npm),web)
 UNIT_PKGS = $$($(GO) list ./... | grep -v -e '/test/' -e '/test$$')
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 
 .PHONY: build
-build: ## build bin/queuemgr and bin/queuemgr-runner (the default)
+build: $(WEB) ## build bin/queuemgr and bin/queuemgr-runner (the default), with the page where npm is there
 	$(GOBUILD) -o bin/ ./cmd/queuemgr ./cmd/queuemgr-runner
+
+# The page is built anew when its source is newer than it.
+.PHONY: web
+web: web/dist/index.html.gz ## build the web page into web/dist; needs Node 20.19 or newer and npm
+
+web/dist/index.html.gz: web/node_modules/.package-lock.json web/index.html web/vite.config.ts web/palette.ts web/tsconfig.json internal/httpapi/openapi.json $(shell find web/src web/public -type f)
+	cd web && npm run --silent build
+	@touch $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --ignore-scripts
+	@touch $@
+
+.PHONY: check-web
+check-web: web/node_modules/.package-lock.json ## types, stale generated types and unit tests of the page
+	cd web && npm run --silent check && npm run --silent unit
+
+.PHONY: test-web
+test-web: build check-web ## the page in a real browser (chromium), against the built program
+	cd web && npm run --silent browser
 
 .PHONY: help
 help: ## explain each target
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: check-format vet check-generated unit e2e ## all checks and tests but lint; needs Go, make, gcc and git
+test: check-format vet check-generated unit e2e test-web ## all checks and tests but lint; needs Go, make, gcc, git, Node, npm and chromium
 	@echo "make test: all checks and tests passed"
 
 .PHONY: check-format
@@ -99,4 +121,5 @@ check-release: ## make the release twice, apart, and fail when a byte differs
 
 .PHONY: clean
 clean: ## remove what make built
-	rm -rf bin dist
+	rm -rf bin dist web/node_modules web/shots
+	find web/dist -mindepth 1 ! -name .keep -delete

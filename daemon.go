@@ -28,6 +28,7 @@ import (
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
 	"github.com/queuemgr/queuemgr/internal/systemd"
 	"github.com/queuemgr/queuemgr/job"
+	page "github.com/queuemgr/queuemgr/web"
 )
 
 // ballast is the room kept in reserve for recording exits on a full disk, in bytes: at well under
@@ -290,7 +291,7 @@ func (d *daemon) guard(ctx context.Context) (handler *httpapi.Handler, stop func
 	}
 	d.gate.Store(gate)
 	service := auth.New(d.engine, auth.Options{UID: uid, GID: uint32(os.Getegid()), RoleOf: roles, Accounts: d.accounts(), Audit: audit})
-	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy}
+	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy, Page: page.Page()}
 	if d.web != nil {
 		o.Hosts = d.web.names
 	}

@@ -2,6 +2,8 @@ module github.com/queuemgr/queuemgr
 
 go 1.26.0
 
+ignore ./web/node_modules
+
 require (
 	github.com/aymanbagabas/go-udiff v0.4.1
 	github.com/coreos/go-systemd/v22 v22.7.0

@@ -58,6 +58,7 @@ var importLaw = map[string]rule{
 	"cmd/queuemgr-runner": {own: "internal/runner"},
 
 	"packaging": {},
+	"web":       {},
 
 	// Tools around the product: they use it as its users do.
 	"bench":            {own: "job internal/runner/wire internal/store internal/store/sqlite test/harness", libs: "golang.org/x/sys"},

@@ -61,7 +61,7 @@ func (l *logReader) open() error {
 
 func logQuery(o *job.LogOptions) url.Values {
 	q := url.Values{}
-	for name, n := range map[string]int64{"attempt": int64(o.Attempt), "offset": o.Offset, "tail": int64(o.Tail)} {
+	for name, n := range map[string]int64{"attempt": int64(o.Attempt), "offset": o.Offset, "tail": int64(o.Tail), "limit": o.Limit} {
 		if n != 0 {
 			q.Set(name, strconv.FormatInt(n, 10))
 		}

@@ -14,7 +14,10 @@ type Service interface {
 	JobService
 	QueueService
 	EventService
+	FeedService
+	LogSearchService
 	DaemonService
+	MachineService
 }
 
 // JobService is what is done with jobs.
@@ -41,7 +44,8 @@ type JobService interface {
 	// Errors: NotFound, ctx's error together with the job's last known state.
 	WaitJob(ctx context.Context, id int64) (*Job, error)
 	// Logs returns what the job wrote. With Follow it goes on until the attempt has ended and all
-	// is read. The caller closes it. Errors: NotFound.
+	// is read. The caller closes it. What is returned without Follow has a method Size() int64 that
+	// tells how long the whole log is, where that is known. Errors: NotFound, Invalid.
 	Logs(ctx context.Context, id int64, o LogOptions) (io.ReadCloser, error)
 }
 
@@ -89,6 +93,7 @@ type LogOptions struct {
 	Stream  string `json:"stream,omitempty"`  // "" or "stdout", "stderr" (of a split job)
 	Offset  int64  `json:"offset,omitempty"`  // bytes from the beginning
 	Tail    int    `json:"tail,omitempty"`    // only the last lines; 0 = all
+	Limit   int64  `json:"limit,omitempty"`   // most bytes; 0 = no limit; not with Follow
 	Follow  bool   `json:"follow,omitempty"`
 }
 

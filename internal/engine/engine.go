@@ -79,6 +79,7 @@ type Engine struct {
 	core    *core
 	in      *mailbox
 	proc    *procView
+	feeds   *feeds
 
 	reloading sync.Mutex
 	reload    chan struct{} // holds a token when the cleanup interval may have changed
@@ -107,9 +108,11 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 	}
 	run, cancel := context.WithCancel(context.Background())
 	e := &Engine{o: o, started: o.Now(), core: c, in: in, proc: proc, cancel: cancel, done: make(chan struct{}), reload: make(chan struct{}, 1)}
+	e.feeds = newFeeds(e)
 	e.wg.Go(func() { defer close(e.done); c.run(run) })
 	e.wg.Go(func() { (&link{o: &e.o, in: in, epoch: epoch, quit: &c.quit}).run(run) })
 	e.wg.Go(func() { proc.run(run) })
+	e.wg.Go(func() { e.feeds.run(run) })
 	e.wg.Go(func() { e.cleanUp(run) })
 	return e, nil
 }

@@ -301,30 +301,65 @@ func (e *Engine) WaitJob(ctx context.Context, id int64) (*job.Job, error) {
 	}
 }
 
-// Logs implements job.Service.
-func (e *Engine) Logs(ctx context.Context, id int64, o job.LogOptions) (io.ReadCloser, error) {
+// findLog returns the attempt and the file of a log. next says that one which waits has the log of
+// its next attempt.
+func (e *Engine) findLog(ctx context.Context, id int64, attempt int, stream string, next bool) (int, string, error) {
 	j, err := e.o.Store.Job(ctx, id)
 	if err != nil {
-		return nil, err
+		return 0, "", err
 	}
-	stream, err := logStream(j, o.Stream)
+	if stream, err = logStream(j, stream); err != nil {
+		return 0, "", err
+	}
+	newest := max(j.Attempt, 1)
+	if next && j.State.Waiting() {
+		newest = j.Attempt + 1
+	}
+	n := or(attempt, newest)
+	if n < 0 || n > newest {
+		return 0, "", &job.Error{Code: job.NotFound, Field: "attempt", JobID: id, Message: fmt.Sprintf("job %d has no attempt %d", id, attempt),
+			Hint: "its attempts are 1 to " + strconv.Itoa(newest)}
+	}
+	return n, joblog.Path(e.o.LogDir, id, n, stream), nil
+}
+
+// SearchLog implements job.Service.
+func (e *Engine) SearchLog(ctx context.Context, id int64, s job.LogSearch) (job.LogHits, error) {
+	found := job.LogHits{Hits: []job.LogHit{}}
+	if err := s.Check(); err != nil {
+		return found, err
+	}
+	_, path, err := e.findLog(ctx, id, s.Attempt, s.Stream, false)
+	if err != nil {
+		return found, err
+	}
+	o := joblog.SearchOptions{Text: s.Text, IgnoreCase: s.IgnoreCase, From: -1, Backwards: s.Backwards, Limit: or(s.Limit, job.DefaultLogHits)}
+	if s.From != nil {
+		o.From = *s.From
+	}
+	hits, next, err := joblog.Search(ctx, path, o)
+	for _, h := range hits {
+		found.Hits = append(found.Hits, job.LogHit(h))
+	}
+	if next >= 0 {
+		found.Next = &next
+	}
+	return found, err
+}
+
+// Logs implements job.Service.
+func (e *Engine) Logs(ctx context.Context, id int64, o job.LogOptions) (io.ReadCloser, error) {
+	attempt, path, err := e.findLog(ctx, id, o.Attempt, o.Stream, o.Follow)
 	if err != nil {
 		return nil, err
 	}
-	newest := max(j.Attempt, 1)
-	if o.Follow && j.State.Waiting() {
-		newest = j.Attempt + 1
+	switch {
+	case o.Offset < 0 || o.Tail < 0 || o.Limit < 0:
+		return nil, &job.Error{Code: job.Invalid, Field: "offset", Message: "offset, tail and limit are not below zero"}
+	case o.Limit > 0 && o.Follow:
+		return nil, &job.Error{Code: job.Invalid, Field: "limit", Message: "a log that is followed has no limit", Hint: "leave one of limit and follow out"}
 	}
-	attempt := or(o.Attempt, newest)
-	if attempt < 0 || attempt > newest {
-		return nil, &job.Error{Code: job.NotFound, Field: "attempt", JobID: id, Message: fmt.Sprintf("job %d has no attempt %d", id, o.Attempt),
-			Hint: "its attempts are 1 to " + strconv.Itoa(newest)}
-	}
-	if o.Offset < 0 || o.Tail < 0 {
-		return nil, &job.Error{Code: job.Invalid, Field: "offset", Message: "offset and tail are not below zero"}
-	}
-	opts := joblog.Options{Offset: o.Offset, Tail: o.Tail, Follow: o.Follow}
-	path := joblog.Path(e.o.LogDir, id, attempt, stream)
+	opts := joblog.Options{Offset: o.Offset, Tail: o.Tail, Limit: o.Limit, Follow: o.Follow}
 	if !o.Follow {
 		return joblog.Open(ctx, path, opts)
 	}

@@ -180,7 +180,9 @@ func onStage(t *testing.T, atOnce int, f func(*testing.T, *stage)) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		s.Engine = &Engine{o: o, core: c, in: in, proc: proc, cancel: cancel, done: make(chan struct{})}
+		s.feeds = newFeeds(s.Engine)
 		s.wg.Go(func() { defer close(s.done); c.run(ctx) })
+		s.wg.Go(func() { s.feeds.run(ctx) })
 		defer func() {
 			s.Close()
 			if err := registry.Close(); err != nil {

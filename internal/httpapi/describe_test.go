@@ -92,7 +92,7 @@ func anys[T any](list []T) []any {
 
 // requestTypes are the schemas that take no unknown fields.
 var requestTypes = map[string]bool{"JobSpec": true, "Batch": true, "ActRequest": true, "ActOptions": true, "Filter": true,
-	"Range": true, "NewQueue": true, "QueueUpdate": true, "ShutdownOptions": true,
+	"Range": true, "NewQueue": true, "FeedWatch": true, "QueueUpdate": true, "ShutdownOptions": true,
 	"Credentials": true, "NewToken": true, "NewLogin": true}
 
 var bodyExamples = map[reflect.Type]string{
@@ -105,6 +105,8 @@ var bodyExamples = map[reflect.Type]string{
 	reflect.TypeFor[job.ActResult]():   `{"done": [8, 9], "skipped": 1}`,
 	reflect.TypeFor[newQueue]():        `{"name": "video", "concurrency": 2}`,
 	reflect.TypeFor[job.QueueUpdate](): `{"paused": true}`,
+	reflect.TypeFor[job.FeedWatch]():   `{"jobs": [7, 8, 9], "logs": [9]}`,
+	reflect.TypeFor[feedMessage]():     `{"seq": 812, "jobs": [{"id": 7, "queue": "default", "type": "command", "state": "completed", "priority": 0, "attempt": 1, "max_attempts": 1, "created_at": "2026-01-02T03:04:05Z", "exit_code": 0}], "logs": {"9": {"attempt": 1, "size": 12345}}}`,
 	reflect.TypeFor[shutdownOptions](): `{"keep_jobs": true}`,
 	reflect.TypeFor[job.Credentials](): `{"token": "qm_…"}`,
 	reflect.TypeFor[job.NewToken]():    `{"name": "ci", "role": "operator", "expires_in": 2592000}`,
@@ -113,6 +115,12 @@ var bodyExamples = map[reflect.Type]string{
 
 var typeAbout = map[string]string{
 	"Job":             "One piece of work on record.",
+	"FeedLog":         "How much there is to read of a job's newest log.",
+	"FeedUpdate":      "What has changed since the update before.",
+	"FeedWatch":       "What a feed watches: what is shown now.",
+	"LogHit":          "A line that holds a text.",
+	"LogHits":         "Lines that hold a text.",
+	"Machine":         "How busy the machine is that the daemon runs on.",
 	"JobSpec":         "A job to add. Exactly one of command and shell is given.",
 	"Batch":           "Jobs to add all together or not at all.",
 	"Filter":          "Which jobs. All that is set must hold; within a list one is enough. {} is every job that is not deleted.",
@@ -180,6 +188,15 @@ var fieldAbout = map[string]string{
 	".cpu_user": "Seconds in user mode.", ".cpu_system": "Seconds in the kernel.", ".max_rss": "Largest resident memory of a process, bytes.",
 	".read_bytes": "Bytes read from storage.", ".write_bytes": "Bytes written to storage.",
 
+	".hits": "In the order they were met.", "LogHits.next": "Where to go on: `from` of the next request; absent when all is searched.",
+	"LogHit.offset": "Of the line's first byte, or that of `line` where the line is very long.", "LogHit.match": "Of the text's first byte.", "LogHit.line": "The line around the text; bytes that are no UTF-8 are replaced.",
+	".feed": "In the first message: the feed's id.", ".resync": "Something was left out: read anew what is shown.", ".gone": "Watched jobs that are no longer on record.",
+	".dirty": "Something that is not watched has changed: lists may be out of date.", ".logs": "By job.", ".machine": "Now and then.",
+	"FeedUpdate.seq": "All changes up to here are in it.", "FeedUpdate.status": "Where more than its uptime has changed.", "FeedUpdate.jobs": "The present record of each watched job that has changed.",
+	"FeedWatch.jobs": "Numbers of jobs whose records are told, up to 2000.", "FeedWatch.logs": "Numbers of jobs whose logs' length is told, up to 20.",
+	".size": "Bytes.", ".stderr_size": "Bytes of the log of stderr, of a job that was added with `split`.", ".complete": "The attempt has ended.",
+	".load": "Processes that run or wait for it, over 1, 5 and 15 minutes.", ".cpus": "How many.", ".memory_total": "Bytes.", ".memory_available": "Bytes that are free without swapping.",
+	".disk_free": "Bytes, where the jobs' logs are.", ".disk_total": "Bytes.",
 	".role": "What they may do: viewer sees, operator also acts, admin also manages access and the daemon; member is a user of the machine, over the unix socket.",
 	".via":  "How they came.", ".expires_at": "When it is over at the latest; absent is never.", ".created_by": "Who made it.", ".last_used_at": "To some minutes; absent is never.",
 	".secret": "What programs send, told this once.", ".expires_in": "Seconds from now; none is for ever.", ".url": "The address; of a page that is not served none.",

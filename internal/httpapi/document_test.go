@@ -29,7 +29,7 @@ func TestEveryOperationAnswers(t *testing.T) {
 	}
 	bodies := map[string]string{
 		"addJobs": `{"shell":"true"}`, "actOnJobs": `{"action":"hold","filter":{"keys":["nosuch"]}}`,
-		"addQueue": `{"name":"q"}`, "setQueue": `{"paused":true}`, "shutdown": `{"keep_jobs":true}`, "addToken": `{"name":"ci","role":"viewer","expires_in":"30d"}`,
+		"addQueue": `{"name":"q"}`, "setQueue": `{"paused":true}`, "watchFeed": `{"jobs":[1]}`, "shutdown": `{"keep_jobs":true}`, "addToken": `{"name":"ci","role":"viewer","expires_in":"30d"}`,
 	}
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		for method, op := range doc.Paths[path] {
@@ -45,6 +45,9 @@ func TestEveryOperationAnswers(t *testing.T) {
 			}
 			if op.OperationID == "deleteQueue" || op.OperationID == "setQueue" {
 				a.ask("POST", "/api/queues", `{"name":"own"}`)
+			}
+			if op.OperationID == "watchFeed" {
+				url = strings.ReplaceAll(url, "{feed}", a.feed().Feed)
 			}
 			url = strings.ReplaceAll(url, "{name}", map[bool]string{true: "own", false: "default"}[op.OperationID == "deleteQueue" || op.OperationID == "setQueue"])
 			op.check(a, strings.ToUpper(method), url, bodies[op.OperationID], doc.Components.Schemas)
@@ -84,7 +87,7 @@ func (a *api) jobFor(operation string) int64 {
 
 func (op operation) check(a *api, method, url, body string, schemas map[string]schema) {
 	a.Helper()
-	if op.OperationID == "streamEvents" {
+	if op.OperationID == "streamEvents" || op.OperationID == "openFeed" {
 		resp := answer(a.T, dial(a.T, a.socket, get(url)))
 		if _, ok := op.Responses["200"].Content[resp.Header.Get("Content-Type")]; !ok {
 			a.Errorf("%s: %s", url, resp.Header.Get("Content-Type"))

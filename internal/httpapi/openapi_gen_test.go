@@ -62,6 +62,8 @@ func schemaName(t reflect.Type, hint string) string {
 		return "ActRequest"
 	case reflect.TypeFor[job.Spec]():
 		return "JobSpec"
+	case reflect.TypeFor[feedMessage]():
+		return "FeedUpdate"
 	}
 	return huma.DefaultSchemaNamer(t, hint)
 }
@@ -102,6 +104,9 @@ func operation(registry huma.Registry, rt *route, problemSchema *huma.Schema) *h
 	answer := &huma.Response{Description: http.StatusText(rt.status)}
 	if rt.result != nil {
 		answer.Content = map[string]*huma.MediaType{or(rt.contentType, typeJSON): media(registry, rt.result)}
+		for kind, v := range rt.others {
+			answer.Content[kind] = media(registry, v)
+		}
 	}
 	op.Responses[strconv.Itoa(rt.status)] = answer
 	codes := map[int]string{}
@@ -125,6 +130,7 @@ var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 var pathParams = map[string]param{
 	"id":    {about: "The job's number or key.", example: "7"},
 	"token": {about: "The token's id.", example: "5f0c2a9b41d7"},
+	"feed":  {about: "What the feed's first message said.", example: "K7Q2M5"},
 	"name":  {about: "The queue's name.", example: "default"},
 }
 

@@ -27,8 +27,9 @@ type route struct {
 	optional bool           // the body may be left out
 
 	status      int
-	result      any    // zero value of the answer's type, nil = none
-	contentType string // of the answer; "" = application/json
+	result      any            // zero value of the answer's type, nil = none
+	contentType string         // of the answer; "" = application/json
+	others      map[string]any // further types of the answer, by content type
 	errors      []job.Code
 	role        job.Role // the least that a caller over TCP must have; over the socket the service decides
 	open        bool     // answered without asking who it is; then there is no role
@@ -136,6 +137,16 @@ func (q query) number(name string, limit int64) (int64, error) {
 	return n, nil
 }
 
+// without refuses parameters that do not go with the others.
+func (q query) without(names ...string) error {
+	for _, name := range names {
+		if q.values.Has(name) {
+			return &job.Error{Code: job.Invalid, Field: name, Message: fmt.Sprintf("query parameter %q does not go with the others", name), Hint: "a search has search, from, backwards, ignore_case, limit; leave out " + name + ", or what belongs to the other"}
+		}
+	}
+	return nil
+}
+
 // flag returns a truth value; the name alone (?follow) is true.
 func (q query) flag(name string) (bool, error) {
 	s := q.text(name)
@@ -151,5 +162,5 @@ func (q query) flag(name string) (bool, error) {
 
 // allRoutes is the whole API, in the document's order.
 func (h *Handler) allRoutes() []route {
-	return slices.Concat(h.jobRoutes(), h.addRoutes(), h.actionRoutes(), h.logRoutes(), h.queueRoutes(), h.eventRoutes(), h.daemonRoutes(), h.loginRoutes(), h.tokenRoutes(), h.auditRoutes())
+	return slices.Concat(h.jobRoutes(), h.addRoutes(), h.actionRoutes(), h.logRoutes(), h.queueRoutes(), h.eventRoutes(), h.feedRoutes(), h.daemonRoutes(), h.loginRoutes(), h.tokenRoutes(), h.auditRoutes())
 }

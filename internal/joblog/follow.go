@@ -24,6 +24,7 @@ type follower struct {
 	done <-chan struct{}
 	path string
 	from int64 // where reading began
+	size int64 // of the log then
 	turn bool  // the log is rotated: another file may take its name
 
 	mu     sync.Mutex // held by Read, and by Close once stop has ended a Read that blocks
@@ -35,13 +36,16 @@ type follower struct {
 	closed bool
 }
 
-func newFollower(ctx context.Context, path string, f *os.File, offset int64, o Options) *follower {
+func newFollower(ctx context.Context, path string, f *os.File, offset, size int64, o Options) *follower {
 	ctx, stop := context.WithCancel(ctx)
-	return &follower{ctx: ctx, stop: stop, done: o.Done, path: path, from: offset, turn: o.Rotates, f: f, offset: offset}
+	return &follower{ctx: ctx, stop: stop, done: o.Done, path: path, from: offset, size: size, turn: o.Rotates, f: f, offset: offset}
 }
 
 // Offset implements Reader.
 func (r *follower) Offset() int64 { return r.from }
+
+// Size implements Reader.
+func (r *follower) Size() int64 { return r.size }
 
 // Read implements io.Reader.
 func (r *follower) Read(p []byte) (int, error) {
@@ -189,19 +193,29 @@ func closeIf(f *os.File) error {
 // subscribe watches the file, or the deepest directory of its path that exists.
 func (r *follower) subscribe() (err error) {
 	if r.f != nil && r.turn {
-		r.watch, err = subscribe(filepath.Dir(r.path), unix.IN_MODIFY|inDirectory)
+		r.watch, err = subscribe(filepath.Dir(r.path), unix.IN_MODIFY|inDirectory, nil)
 		return err
 	}
 	if r.f != nil {
 		// By descriptor, not by name: what is read is what is watched, even when it was removed.
-		r.watch, err = subscribe(fmt.Sprintf("/proc/self/fd/%d", r.f.Fd()), unix.IN_MODIFY)
+		r.watch, err = subscribe(fmt.Sprintf("/proc/self/fd/%d", r.f.Fd()), unix.IN_MODIFY, nil)
 		return err
 	}
-	for dir := filepath.Dir(r.path); ; dir = filepath.Dir(dir) {
-		r.watch, err = subscribe(dir, inDirectory)
-		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+	for dir, missing := filepath.Dir(r.path), ""; ; {
+		r.watch, err = subscribe(dir, inDirectory, nil)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir):
+			dir, missing = filepath.Dir(dir), dir
+			continue
+		case err != nil || missing == "":
 			return err
 		}
+		if _, err := os.Stat(missing); err != nil {
+			return nil // it comes into dir
+		}
+		// It has come since it was looked for, and what comes into it is not seen from dir.
+		r.unsubscribe()
+		dir, missing = filepath.Dir(r.path), ""
 	}
 }
 

@@ -49,6 +49,7 @@ func Remove(dir string, id int64, attempts int) error {
 type Options struct {
 	Offset int64 // bytes to leave out at the beginning
 	Tail   int   // only the last lines of what follows Offset; 0 = all
+	Limit  int64 // most bytes; 0 = no limit; does not go with Follow
 	// Follow goes on with what is written later, until Done is closed and all is read. A file that
 	// is not there yet is waited for.
 	Follow bool
@@ -59,10 +60,12 @@ type Options struct {
 	Rotates bool
 }
 
-// Reader is a log that is read. Offset tells at which byte of the file reading began.
+// Reader is a log that is read. Offset tells at which byte of the file reading began, Size how long
+// the file was then.
 type Reader interface {
 	io.ReadCloser
 	Offset() int64
+	Size() int64
 }
 
 // Open returns a reader of the log at path. Without Follow it reads what is there now; a file that
@@ -79,7 +82,7 @@ func Open(ctx context.Context, path string, o Options) (Reader, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if o.Follow {
-			return newFollower(ctx, path, nil, max(o.Offset, 0), o), nil
+			return newFollower(ctx, path, nil, max(o.Offset, 0), 0, o), nil
 		}
 		return empty{}, nil
 	}
@@ -91,10 +94,14 @@ func Open(ctx context.Context, path string, o Options) (Reader, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	if o.Follow {
-		return newFollower(ctx, path, f, start, o), nil
+		return newFollower(ctx, path, f, start, size, o), nil
 	}
 	// What is written while this is read is left out: else the reader of a fast job never ends.
-	return snapshot{io.NewSectionReader(f, start, size-start), f, start}, nil
+	end := size
+	if o.Limit > 0 {
+		end = min(size, start+o.Limit)
+	}
+	return snapshot{io.NewSectionReader(f, start, end-start), f, start, size}, nil
 }
 
 // begin returns where reading starts, and the size of the file.
@@ -118,9 +125,11 @@ type snapshot struct {
 	*io.SectionReader
 	f     *os.File
 	start int64
+	size  int64
 }
 
 func (s snapshot) Offset() int64 { return s.start }
+func (s snapshot) Size() int64   { return s.size }
 func (s snapshot) Close() error  { return s.f.Close() }
 
 // empty is a log that does not exist.
@@ -128,4 +137,5 @@ type empty struct{}
 
 func (empty) Read([]byte) (int, error) { return 0, io.EOF }
 func (empty) Offset() int64            { return 0 }
+func (empty) Size() int64              { return 0 }
 func (empty) Close() error             { return nil }

@@ -13,6 +13,7 @@ import (
 // watch is one subscription to changes of a file or directory.
 type watch struct {
 	c  chan struct{} // gets a token after a change; one token stands for any number
+	f  func()        // called after a change, or nil
 	in *watcher
 	wd int32
 }
@@ -35,8 +36,18 @@ var watchers struct {
 // with unix.IN_MODIFY, which a directory has for those in it.
 const inDirectory = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_DELETE_SELF | unix.IN_ONLYDIR
 
-// subscribe watches a file or a directory for the events of mask.
-func subscribe(path string, mask uint32) (*watch, error) {
+// OnGrowth has f called after each change of the log at path, which must be there, until stop is
+// called. f must neither block nor follow other logs.
+func OnGrowth(path string, f func()) (stop func(), err error) {
+	s, err := subscribe(path, unix.IN_MODIFY, f)
+	if err != nil {
+		return nil, err
+	}
+	return s.close, nil
+}
+
+// subscribe watches a file or a directory for the events of mask. f may be nil.
+func subscribe(path string, mask uint32, f func()) (*watch, error) {
 	watchers.Lock()
 	w := watchers.shared
 	if w == nil {
@@ -49,7 +60,7 @@ func subscribe(path string, mask uint32) (*watch, error) {
 		watchers.shared = w
 		go w.run()
 	}
-	s, err := w.add(path, mask)
+	s, err := w.add(path, mask, f)
 	idle := w.takeIfIdle() // made for this alone, and of no use
 	watchers.Unlock()
 	return s, errors.Join(err, idle.end())
@@ -72,7 +83,7 @@ func (s *watch) close() {
 	_ = idle.end() // closing an inotify descriptor loses nothing
 }
 
-func (w *watcher) add(path string, mask uint32) (*watch, error) {
+func (w *watcher) add(path string, mask uint32, f func()) (*watch, error) {
 	wd, err := w.control(func(fd int) (int, error) { return unix.InotifyAddWatch(fd, path, mask|unix.IN_MASK_ADD) })
 	if errors.Is(err, unix.ENOSPC) {
 		return nil, fmt.Errorf("follow a log: %w (the limit is the sysctl fs.inotify.max_user_watches)", err)
@@ -80,7 +91,7 @@ func (w *watcher) add(path string, mask uint32) (*watch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow a log: watch %s: %w", path, err)
 	}
-	s := &watch{c: make(chan struct{}, 1), in: w, wd: int32(wd)}
+	s := &watch{c: make(chan struct{}, 1), f: f, in: w, wd: int32(wd)}
 	if w.byWD[s.wd] == nil {
 		w.byWD[s.wd] = map[*watch]bool{}
 	}
@@ -153,6 +164,9 @@ func (w *watcher) dispatch(b []byte) {
 
 func wake(subscribers map[*watch]bool) {
 	for s := range subscribers {
+		if s.f != nil {
+			s.f()
+		}
 		select {
 		case s.c <- struct{}{}:
 		default: // it has not looked since the last token

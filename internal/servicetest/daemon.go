@@ -9,6 +9,7 @@ import (
 
 var daemonCases = []testCase{
 	{"Status", daemonStatus},
+	{"Machine", daemonMachine},
 	{"Reload", daemonReload},
 	{"ShutdownStopsJobs", daemonShutdown},
 	{"ShutdownKeepsJobs", daemonShutdownKeeping},
@@ -34,6 +35,14 @@ func daemonStatus(s *suite) {
 	}
 	g.open()
 	s.wait(live)
+}
+
+func daemonMachine(s *suite) {
+	m, err := s.Machine(s.ctx)
+	s.ok(err)
+	if m.CPUs < 1 || m.Load[0] < 0 || m.MemoryAvailable < 1 || m.MemoryTotal < m.MemoryAvailable || m.DiskFree < 1 || m.DiskTotal < m.DiskFree {
+		s.Errorf("%+v", m)
+	}
 }
 
 func daemonReload(s *suite) {

@@ -1,6 +1,7 @@
 package servicetest
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -13,6 +14,8 @@ var logCases = []testCase{
 	{"FollowFromBeforeTheStart", logFollowWaiting},
 	{"Close", logClose},
 	{"Bytes", logBytes},
+	{"Search", logSearch},
+	{"SearchRefused", logSearchRefused},
 	{"Refused", logRefused},
 }
 
@@ -39,6 +42,10 @@ func logParts(s *suite) {
 		{job.LogOptions{Offset: 4000}, ""},
 		{job.LogOptions{Tail: 1}, "three\n"},
 		{job.LogOptions{Tail: 100}, "one\ntwo\nthree\n"},
+		{job.LogOptions{Limit: 5}, "one\nt"},
+		{job.LogOptions{Offset: 4, Limit: 4}, "two\n"},
+		{job.LogOptions{Tail: 2, Limit: 2}, "tw"},
+		{job.LogOptions{Offset: 12, Limit: 400}, "e\n"},
 		{job.LogOptions{Attempt: 1, Tail: 2, Follow: true}, "two\nthree\n"},
 	} {
 		if got := s.log(j.ID, c.o); got != c.want {
@@ -132,4 +139,44 @@ func logRefused(s *suite) {
 		}
 		s.refused(err, c.code, c.field)
 	}
+}
+
+func logSearch(s *suite) {
+	j := s.add(job.Spec{Shell: "echo one error; echo two; echo 'Error three'; printf 'an error\\377'; echo error >&2", Split: true})
+	s.wait(j.ID)
+	three := int64(20)
+	for _, c := range []struct {
+		o    job.LogSearch
+		want []job.LogHit
+		next *int64
+	}{
+		{job.LogSearch{Text: "error"}, []job.LogHit{{Offset: 0, Match: 4, Line: "one error"}, {Offset: 26, Match: 29, Line: "an error\uFFFD"}}, nil},
+		{job.LogSearch{Text: "error", Backwards: true, IgnoreCase: true}, []job.LogHit{{Offset: 26, Match: 29, Line: "an error\uFFFD"}, {Offset: 14, Match: 14, Line: "Error three"}, {Offset: 0, Match: 4, Line: "one error"}}, nil},
+		{job.LogSearch{Text: "error", From: &three}, []job.LogHit{{Offset: 26, Match: 29, Line: "an error\uFFFD"}}, nil},
+		{job.LogSearch{Text: "error", From: &three, Backwards: true}, []job.LogHit{{Offset: 0, Match: 4, Line: "one error"}}, nil},
+		{job.LogSearch{Text: "error", Limit: 1}, []job.LogHit{{Offset: 0, Match: 4, Line: "one error"}}, new(int64(10))},
+		{job.LogSearch{Text: "error", Stream: "stderr"}, []job.LogHit{{Offset: 0, Match: 0, Line: "error"}}, nil},
+		{job.LogSearch{Text: "none"}, []job.LogHit{}, nil},
+	} {
+		hits, err := s.SearchLog(s.ctx, j.ID, c.o)
+		s.ok(err)
+		s.same(fmt.Sprintf("%+v", c.o), hits, job.LogHits{Hits: c.want, Next: c.next})
+	}
+}
+
+func logSearchRefused(s *suite) {
+	j := s.shell("true")
+	s.wait(j.ID)
+	for field, o := range map[string]job.LogSearch{"search": {}, "limit": {Text: "x", Limit: job.MaxLogHits + 1}} {
+		_, err := s.SearchLog(s.ctx, j.ID, o)
+		s.refused(err, job.Invalid, field)
+	}
+	_, err := s.SearchLog(s.ctx, j.ID, job.LogSearch{Text: "a\nb"})
+	s.refused(err, job.Invalid, "search")
+	_, err = s.SearchLog(s.ctx, j.ID, job.LogSearch{Text: "x", Attempt: 2})
+	s.refused(err, job.NotFound, "")
+	_, err = s.SearchLog(s.ctx, 99, job.LogSearch{Text: "x"})
+	s.refused(err, job.NotFound, "")
+	_, err = s.Logs(s.ctx, j.ID, job.LogOptions{Limit: 1, Follow: true})
+	s.refused(err, job.Invalid, "limit")
 }

@@ -1,0 +1,173 @@
+import type { Job, LogSize, Machine, Status } from '../api/types';
+import { SseParser } from './sse';
+
+export interface Update {
+  seq: number;
+  status?: Status;
+  jobs?: Job[];
+  gone?: number[];
+  dirty?: boolean;
+  resync?: boolean;
+  logs?: Record<string, LogSize>;
+  machine?: Machine;
+}
+
+export type FeedState = 'connecting' | 'live' | 'lost' | 'closed';
+
+// What a feed tells: `fresh` is the start of a connection, after which all that is shown is read anew.
+export type FeedMessage =
+  | { type: 'state'; state: FeedState }
+  | { type: 'fresh'; status: Status }
+  | { type: 'update'; update: Update };
+
+export interface Watch {
+  jobs: number[];
+  logs: number[];
+}
+
+// silence is how long a connection may say nothing, in ms; the server's heartbeats come far more often.
+const silence = 45_000;
+const firstRetry = 500;
+const lastRetry = 15_000;
+
+// FeedCore keeps one connection to /api/feed and comes back when it is lost: soon at first, then less often.
+export class FeedCore {
+  private state: FeedState = 'connecting';
+  private status: Status | undefined;
+  private machine: Machine | undefined;
+  private feed = '';
+  private watched: Watch = { jobs: [], logs: [] };
+  private told = '';
+  private telling = false;
+  private abort: AbortController | undefined;
+  private retry = firstRetry;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private heard = 0;
+  private guard: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly emit: (m: FeedMessage) => void) {}
+
+  // snapshot is what somebody who comes later has to know.
+  snapshot(): FeedMessage[] {
+    const all: FeedMessage[] = [{ type: 'state', state: this.state }];
+    if (this.status && this.state === 'live') {
+      all.push({ type: 'fresh', status: this.status });
+      if (this.machine) all.push({ type: 'update', update: { seq: 0, machine: this.machine } });
+    }
+    return all;
+  }
+
+  // connect opens the connection now, whatever it waited for.
+  connect(): void {
+    clearTimeout(this.timer);
+    this.abort?.abort();
+    const abort = new AbortController();
+    this.abort = abort;
+    this.feed = '';
+    void this.run(abort);
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    clearTimeout(this.guard);
+    this.abort?.abort();
+    this.set('closed');
+  }
+
+  // wake is told when the machine may have slept or the network came back.
+  wake(): void {
+    if (this.state === 'closed') return;
+    if (this.state !== 'live' || Date.now() - this.heard > silence) this.connect();
+  }
+
+  watch(w: Watch): void {
+    this.watched = w;
+    void this.tell();
+  }
+
+  private set(state: FeedState): void {
+    if (this.state === state) return;
+    this.state = state;
+    this.emit({ type: 'state', state });
+  }
+
+  private async run(abort: AbortController): Promise<void> {
+    try {
+      const r = await fetch('/api/feed', { signal: abort.signal, credentials: 'same-origin', headers: { Accept: 'text/event-stream' }, cache: 'no-store' });
+      if (r.status === 401 || r.status === 403) {
+        this.set('closed');
+        return;
+      }
+      if (!r.ok || !r.body) throw new Error(`feed: HTTP ${r.status}`);
+      const parser = new SseParser(
+        (name, data) => this.event(name, data),
+        () => this.alive(abort),
+      );
+      const reader = r.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        parser.push(value);
+      }
+    } catch {
+      // Lost, whatever it was: the state says so, and the next try may tell more.
+    }
+    if (this.abort !== abort) return; // another connection took its place
+    clearTimeout(this.guard);
+    this.feed = '';
+    this.set('lost');
+    // A little chance in it: not every page comes back to a restarted daemon in the same moment.
+    this.timer = setTimeout(() => this.connect(), this.retry * (0.75 + Math.random() / 2));
+    this.retry = Math.min(this.retry * 2, lastRetry);
+  }
+
+  private alive(abort: AbortController): void {
+    this.heard = Date.now();
+    clearTimeout(this.guard);
+    this.guard = setTimeout(() => abort === this.abort && this.connect(), silence);
+  }
+
+  private event(name: string, data: string): void {
+    const value: unknown = JSON.parse(data);
+    if (name === 'hello') {
+      const hello = value as { feed: string; status: Status };
+      this.feed = hello.feed;
+      this.status = hello.status;
+      this.told = '';
+      this.retry = firstRetry;
+      this.set('live');
+      this.emit({ type: 'fresh', status: hello.status });
+      void this.tell();
+    } else if (name === 'update' || name === 'resync') {
+      const update = value as Update;
+      if (update.status) this.status = update.status;
+      if (update.machine) this.machine = update.machine;
+      this.emit({ type: 'update', update });
+      // Something was left out: all that is shown is read anew.
+      if ((name === 'resync' || update.resync) && this.status) this.emit({ type: 'fresh', status: this.status });
+    }
+  }
+
+  // tell says to the server what is watched, one request at a time and the latest wish last.
+  private async tell(): Promise<void> {
+    if (this.telling || !this.feed) return;
+    this.telling = true;
+    try {
+      for (;;) {
+        const feed: string = this.feed;
+        const body = JSON.stringify(this.watched);
+        if (!feed || body === this.told) return;
+        const r = await fetch(`/api/feed/${encodeURIComponent(feed)}`, { method: 'PUT', body, credentials: 'same-origin', headers: { 'Content-Type': 'application/json' } });
+        if (r.status === 404 && feed === this.feed) {
+          this.connect();
+          return;
+        }
+        if (feed === this.feed) this.told = body;
+      }
+    } catch {
+      // The connection is lost, then; the next hello tells anew.
+    } finally {
+      this.telling = false;
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import { type QueryClient } from '@tanstack/react-query';
+import { useEffect, useMemo, useSyncExternalStore } from 'react';
+import type { Job, LogSize, Machine, Page, Status } from '../api/types';
+import { openFeed, type FromTab } from './client';
+import type { FeedMessage, FeedState, Update } from './core';
+
+// What the feed has told. One object for the page: components read it through the hooks below.
+interface Live {
+  state: FeedState;
+  status: Status | undefined;
+  machine: Machine | undefined;
+  logs: ReadonlyMap<number, LogSize>;
+}
+
+let live: Live = { state: 'connecting', status: undefined, machine: undefined, logs: new Map() };
+const listeners = new Set<() => void>();
+const watches = new Set<{ jobs: readonly number[]; logs: readonly number[] }>();
+// Records as the feed had them last, with the count of messages then: an answer to a request that
+// began before must not put an older one in their place.
+const recent = new Map<number, { job: Job; at: number }>();
+const keep = 4000;
+let messages = 0;
+let send: ((m: FromTab) => void) | undefined;
+let client: QueryClient | undefined;
+
+function set(part: Partial<Live>): void {
+  live = { ...live, ...part };
+  for (const f of listeners) f();
+}
+
+// startFeed connects the page to the feed; it is called once there is a login.
+export function startFeed(queries: QueryClient): void {
+  client = queries;
+  if (send) send({ type: 'connect' });
+  else send = openFeed(receive);
+}
+
+function receive(m: FeedMessage): void {
+  messages++;
+  if (m.type === 'state') {
+    set({ state: m.state });
+  } else if (m.type === 'fresh') {
+    recent.clear();
+    set({ status: m.status });
+    dirty();
+  } else {
+    update(m.update);
+  }
+}
+
+function update(u: Update): void {
+  const part: Partial<Live> = {};
+  if (u.status) part.status = u.status;
+  if (u.machine) part.machine = u.machine;
+  if (u.logs) {
+    const logs = new Map(live.logs);
+    for (const [id, size] of Object.entries(u.logs)) logs.set(Number(id), size);
+    part.logs = logs;
+  }
+  if (Object.keys(part).length > 0) set(part);
+  // A job in another state may belong into other lists than before.
+  const moved = u.jobs?.some((j) => recent.get(j.id)?.job.state !== j.state) ?? false;
+  if (u.jobs?.length) patch(u.jobs);
+  if (u.dirty || u.gone?.length || moved) dirty();
+}
+
+// patch puts records into every list and page that shows them.
+function patch(jobs: readonly Job[]): void {
+  const byId = new Map<number, Job>();
+  for (const j of jobs) {
+    byId.set(j.id, j);
+    recent.delete(j.id);
+    recent.set(j.id, { job: j, at: messages });
+    client?.setQueryData(['job', j.id], j);
+  }
+  for (const id of recent.keys()) {
+    if (recent.size <= keep) break;
+    recent.delete(id);
+  }
+  client?.setQueriesData<Page>({ queryKey: ['jobs'] }, (old) => {
+    if (!old?.jobs || !old.jobs.some((j) => byId.has(j.id))) return old;
+    return { ...old, jobs: old.jobs.map((j) => byId.get(j.id) ?? j) };
+  });
+}
+
+// invalidate reads anew what is shown of one kind, at most once a pause; the last call always counts.
+function invalidator(kind: string, pause: number): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let last = 0;
+  return () => {
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        last = Date.now();
+        void client?.invalidateQueries({ predicate: (q) => q.meta?.['live'] === kind });
+      },
+      Math.max(0, last + pause - Date.now()),
+    );
+  };
+}
+
+const invalidate = [
+  invalidator('list', 1000), // lists: at most once a second
+  invalidator('slow', 10_000), // charts: they cost more and change less
+];
+const dirty = () => invalidate.forEach((f) => f());
+
+// stamp and newest keep an answer from putting back what the feed has told since it was asked for.
+export const stamp = () => messages;
+export function newest(j: Job, asked: number): Job {
+  const r = recent.get(j.id);
+  return r && r.at > asked ? r.job : j;
+}
+
+function subscribe(f: () => void): () => void {
+  listeners.add(f);
+  return () => listeners.delete(f);
+}
+
+export const useFeedState = () => useSyncExternalStore(subscribe, () => live.state);
+export const useStatus = () => useSyncExternalStore(subscribe, () => live.status);
+export const useMachine = () => useSyncExternalStore(subscribe, () => live.machine);
+export const useLogSize = (id: number) => useSyncExternalStore(subscribe, () => live.logs.get(id));
+
+let telling = false;
+function tell(): void {
+  if (telling) return;
+  telling = true;
+  setTimeout(() => {
+    telling = false;
+    const jobs = new Set<number>();
+    const logs = new Set<number>();
+    for (const w of watches) {
+      for (const id of w.jobs) jobs.add(id);
+      for (const id of w.logs) logs.add(id);
+    }
+    send?.({ type: 'watch', watch: { jobs: [...jobs], logs: [...logs] } });
+  }, 50);
+}
+
+const none: readonly number[] = [];
+
+// useWatch asks the feed for these jobs' records, and for the growth of these logs.
+export function useWatch(jobs: readonly number[], logs: readonly number[] = none): void {
+  const key = `${jobs.join()};${logs.join()}`;
+  // The lists are new with every rendering; what is in them is what counts.
+  const w = useMemo(() => ({ jobs, logs }), [key]);
+  useEffect(() => {
+    watches.add(w);
+    tell();
+    return () => {
+      watches.delete(w);
+      tell();
+    };
+  }, [w]);
+}
