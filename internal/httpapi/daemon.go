@@ -21,7 +21,7 @@ func (h *Handler) daemonRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/status", id: "getStatus", group: "daemon", summary: "The daemon at a glance",
-			status: 200, result: job.Status{}, serve: h.status,
+			status: 200, result: statusAnswer{}, serve: h.status,
 		},
 		{
 			method: http.MethodPost, path: "/api/daemon/shutdown", id: "shutdown", group: "daemon", summary: "End the daemon",
@@ -53,7 +53,7 @@ func (h *Handler) status(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return h.reply(w, r, http.StatusOK, s)
+	return h.reply(w, r, http.StatusOK, answerStatus(s))
 }
 
 func (h *Handler) shutdown(w http.ResponseWriter, r *request) error {
