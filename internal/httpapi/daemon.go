@@ -22,7 +22,7 @@ func (h *Handler) daemonRoutes() []route {
 		{
 			method: http.MethodGet, path: "/api/status", role: job.Viewer, id: "getStatus", group: "daemon", summary: "The daemon at a glance",
 			about:  "Over TCP from this machine itself, and not through a proxy, it is answered without a login too, but then it holds nothing but status, jobs, total_jobs and running_jobs.",
-			status: 200, result: job.Status{}, serve: h.status, bare: h.bareStatus,
+			status: 200, result: statusAnswer{}, serve: h.status, bare: h.bareStatus,
 		},
 		{
 			method: http.MethodPost, path: "/api/daemon/shutdown", role: job.Admin, id: "shutdown", group: "daemon", summary: "End the daemon",
@@ -54,7 +54,7 @@ func (h *Handler) status(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return h.reply(w, r, http.StatusOK, s)
+	return h.reply(w, r, http.StatusOK, answerStatus(s))
 }
 
 // bareStatus is what every user of the machine may know: they could count processes.
@@ -63,19 +63,13 @@ func (h *Handler) bareStatus(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	counts := struct {
-		Status      string              `json:"status"`
+	a := answerStatus(s)
+	return h.reply(w, r, http.StatusOK, struct {
+		State       string              `json:"status"`
 		Jobs        map[job.State]int64 `json:"jobs"`
 		TotalJobs   int64               `json:"total_jobs"`
 		RunningJobs int64               `json:"running_jobs"`
-	}{Status: "running", Jobs: s.Jobs}
-	for state, n := range s.Jobs {
-		counts.TotalJobs += n
-		if state.Live() {
-			counts.RunningJobs += n
-		}
-	}
-	return h.reply(w, r, http.StatusOK, counts)
+	}{a.State, a.Jobs, a.TotalJobs, a.RunningJobs})
 }
 
 func (h *Handler) shutdown(w http.ResponseWriter, r *request) error {
