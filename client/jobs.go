@@ -173,7 +173,22 @@ func filterQuery(f *job.Filter) url.Values {
 	list("queue", f.Queues)
 	list("type", f.Types)
 	list("tag", f.Tags)
-	for name, text := range map[string]string{"owner": f.Owner, "name": f.Name, "cursor": f.Cursor} {
+	reasons := make([]string, len(f.Reasons))
+	for i, r := range f.Reasons {
+		reasons[i] = string(r)
+	}
+	list("reason", reasons)
+	codes := make([]string, len(f.ExitCodes))
+	for i, code := range f.ExitCodes {
+		codes[i] = strconv.Itoa(code)
+	}
+	list("exit_code", codes)
+	for name, t := range map[string]time.Time{"since": f.Since, "until": f.Until, "ended_since": f.EndedSince, "ended_until": f.EndedUntil} {
+		if !t.IsZero() {
+			q.Set(name, t.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	for name, text := range map[string]string{"owner": f.Owner, "name": f.Name, "text": f.Text, "sort": string(f.Sort), "cursor": f.Cursor} {
 		if text != "" {
 			q.Set(name, text)
 		}

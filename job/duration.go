@@ -42,3 +42,16 @@ func durationError(s string) error {
 	return &Error{Code: Invalid, Message: fmt.Sprintf("bad duration %q", s),
 		Hint: `give seconds ("90") or units ("1h30m", "7d"), not below zero`}
 }
+
+// ParseTime takes a time as RFC 3339 has it, or how long before now it was, as ParseDuration takes it.
+func ParseTime(s string, now time.Time) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.UTC(), nil
+	}
+	ago, err := ParseDuration(s)
+	if err != nil {
+		return time.Time{}, &Error{Code: Invalid, Message: fmt.Sprintf("bad time %q", s),
+			Hint: `give a time ("2026-01-02T03:04:05Z") or how long ago ("90", "24h", "7d")`}
+	}
+	return now.Add(-time.Duration(ago)).UTC(), nil
+}

@@ -69,3 +69,11 @@ func CodeOf(err error) Code {
 	}
 	return Internal
 }
+
+// FieldOf returns the field that err is about, "" for none.
+func FieldOf(err error) string {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.Field
+	}
+	return ""
+}

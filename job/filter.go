@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Range is the job numbers From to To, both included.
@@ -25,9 +26,19 @@ type Filter struct {
 	Tags   []string `json:"tags,omitempty"` // every one of them
 	Owner  string   `json:"owner,omitempty"`
 	Name   string   `json:"name,omitempty"` // part of the name or command, case ignored
+	Text   string   `json:"text,omitempty"` // the same once more
 
-	// Of a list: newest first unless Oldest; at most Limit (0 = DefaultLimit, up to MaxLimit),
-	// from where Cursor of the page before ended.
+	ExitCodes []int     `json:"exit_codes,omitempty"`
+	Reasons   []Reason  `json:"reasons,omitempty"`
+	Since     time.Time `json:"since,omitzero"` // made at this time or later
+	Until     time.Time `json:"until,omitzero"` // made before it
+	// When jobs came into the ended state that they are in.
+	EndedSince time.Time `json:"ended_since,omitzero"`
+	EndedUntil time.Time `json:"ended_until,omitzero"`
+
+	// Of a list: newest first unless Oldest or Sort says otherwise; at most Limit (0 = DefaultLimit,
+	// up to MaxLimit), from where Cursor of the page before ended.
+	Sort   Sort   `json:"sort,omitempty"`
 	Oldest bool   `json:"oldest,omitempty"`
 	Limit  int    `json:"limit,omitempty"`
 	Cursor string `json:"cursor,omitempty"`
@@ -38,6 +49,28 @@ const (
 	DefaultLimit = 50
 	MaxLimit     = 1000
 )
+
+// Sort is the order of a list.
+type Sort string
+
+// Orders. Those by time of end list jobs that have ended only.
+const (
+	SortOldest     Sort = "id"
+	SortNewest     Sort = "-id"
+	SortFirstEnded Sort = "ended"
+	SortLastEnded  Sort = "-ended"
+)
+
+// Sorts lists every order.
+var Sorts = []Sort{SortOldest, SortNewest, SortFirstEnded, SortLastEnded}
+
+// ByEnd reports whether f lists jobs by when they ended.
+func (f *Filter) ByEnd() bool { return f.Sort == SortFirstEnded || f.Sort == SortLastEnded }
+
+// Ascending reports whether f lists the oldest, or those that ended first, first.
+func (f *Filter) Ascending() bool {
+	return f.Sort == SortOldest || f.Sort == SortFirstEnded || f.Sort == "" && f.Oldest
+}
 
 // Page is a part of a list.
 type Page struct {
@@ -62,7 +95,13 @@ func (f *Filter) Names(j *Job) bool {
 // Empty reports whether f selects by nothing at all.
 func (f *Filter) Empty() bool {
 	return !f.Explicit() && len(f.States) == 0 && len(f.Queues) == 0 && len(f.Types) == 0 &&
-		len(f.Tags) == 0 && f.Owner == "" && f.Name == ""
+		len(f.Tags) == 0 && f.Owner == "" && f.Name == "" && !f.Detailed()
+}
+
+// Detailed reports whether f selects by text, outcome or time.
+func (f *Filter) Detailed() bool {
+	return f.Text != "" || len(f.ExitCodes)+len(f.Reasons) > 0 ||
+		!(f.Since.IsZero() && f.Until.IsZero() && f.EndedSince.IsZero() && f.EndedUntil.IsZero())
 }
 
 // ShowsDeleted reports whether deleted jobs are among those selected: only when asked for, or
@@ -128,11 +167,19 @@ func (f *Filter) Check() error {
 		empty bool
 	}{
 		{"keys", slices.Contains(f.Keys, "")}, {"states", slices.Contains(f.States, "")}, {"queues", slices.Contains(f.Queues, "")},
-		{"types", slices.Contains(f.Types, "")}, {"tags", slices.Contains(f.Tags, "")},
+		{"types", slices.Contains(f.Types, "")}, {"tags", slices.Contains(f.Tags, "")}, {"reasons", slices.Contains(f.Reasons, "")},
 	} {
 		if list.empty {
 			return invalid(list.field, list.field+" holds an empty value", "give a value, or leave it out to select by something else")
 		}
+	}
+	for _, r := range f.Reasons {
+		if !slices.Contains(Reasons, r) {
+			return invalid("reasons", fmt.Sprintf("unknown reason %q", r), fmt.Sprintf("the reasons are %v", Reasons))
+		}
+	}
+	if f.Sort != "" && !slices.Contains(Sorts, f.Sort) {
+		return invalid("sort", fmt.Sprintf("unknown order %q", f.Sort), fmt.Sprintf("the orders are %v", Sorts))
 	}
 	return nil
 }

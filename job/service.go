@@ -77,6 +77,7 @@ type ActRequest struct {
 // ActResult says what an action did.
 type ActResult struct {
 	Done    []int64      `json:"done"`    // or would be done, in a dry run
+	Count   int          `json:"count"`   // how many those are
 	Skipped int          `json:"skipped"` // selected by filter, but in no state for it
 	Failed  []ActFailure `json:"failed,omitempty"`
 }

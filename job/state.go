@@ -91,3 +91,6 @@ const (
 	ReasonUser     Reason = "user"     // somebody stopped it
 	ReasonShutdown Reason = "shutdown" // the service or the machine was stopped
 )
+
+// Reasons lists every reason.
+var Reasons = []Reason{ReasonExit, ReasonSignal, ReasonTimeout, ReasonOOM, ReasonSpawn, ReasonLost, ReasonUser, ReasonShutdown}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ type listOptions struct {
 	sel         selection
 	limit       string
 	oldest      bool
+	sort        string
 	json, jsonl bool
 }
 
@@ -40,9 +42,11 @@ func newJobListCommand(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.limit, "limit", "", "show `N` jobs, or all (default 50; all of those named)")
 	f.BoolVar(&o.oldest, "oldest", false, "the oldest first")
+	f.StringVar(&o.sort, "sort", "", "`ORDER`: id, -id, or ended, -ended, which list jobs that have ended")
 	f.BoolVar(&o.json, "json", false, "print a JSON array")
 	f.BoolVar(&o.jsonl, "jsonl", false, "print one JSON object a line")
 	completeFlag(cmd, "limit", fixed("all"))
+	completeFlag(cmd, "sort", fixed("id", "-id", "ended", "-ended"))
 	return cmd
 }
 
@@ -65,7 +69,12 @@ func runJobList(ctx context.Context, a *app, o listOptions) error {
 	if err := knownQueues(ctx, svc, filter.Queues); err != nil {
 		return err
 	}
-	filter.Oldest = o.oldest
+	if o.oldest && o.sort != "" {
+		return usage("--oldest and --sort are both given", "give one of them")
+	}
+	if filter.Oldest, filter.Sort = o.oldest, job.Sort(o.sort); o.sort != "" && !slices.Contains(job.Sorts, filter.Sort) {
+		return usage(fmt.Sprintf("--sort: unknown order %q", o.sort), "the orders are id, -id, ended, -ended")
+	}
 	out := bufio.NewWriterSize(a.Stdout, 64<<10)
 	p := a.newJobPrinter(out, o)
 	// One page at a time: a million jobs on record are shown in the memory of a thousand.

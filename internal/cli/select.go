@@ -25,6 +25,10 @@ type selection struct {
 	tags   []string
 	owner  string
 	name   string
+	text   string
+	codes  []int
+	reason []string
+	times  [4]string      // --since, --until, --ended-since, --ended-until
 	given  *pflag.FlagSet // tells an empty value from none; nil where there are no flags
 }
 
@@ -37,6 +41,13 @@ func (s *selection) flags(a *app, cmd *cobra.Command) {
 	f.StringArrayVar(&s.tags, "tag", nil, "only with this `TAG`; of several, with every one")
 	f.StringVar(&s.owner, "owner", "", "only of this `USER`")
 	f.StringVar(&s.name, "name", "", "only with this `TEXT` in the name or command")
+	f.StringVar(&s.text, "text", "", "the same once more: with this `TEXT` too")
+	f.IntSliceVar(&s.codes, "exit-code", nil, "only with one of these exit `CODES`, separated by commas")
+	f.StringArrayVar(&s.reason, "reason", nil, "only ended for one of these `REASONS`, separated by commas")
+	for i, about := range []string{"only made at this `TIME` or later (RFC 3339, or how long ago: 24h)", "only made before this `TIME`", "only ended at this `TIME` or later", "only ended before this `TIME`"} {
+		f.StringVar(&s.times[i], timeFlags[i], "", about)
+	}
+	completeFlag(cmd, "reason", fixed(reasonNames()...))
 	completeFlag(cmd, "state", completeStates)
 	completeFlag(cmd, "queue", a.completeQueues)
 }
@@ -46,7 +57,10 @@ func (s *selection) filter() (job.Filter, error) {
 	if err := s.notEmpty(); err != nil {
 		return job.Filter{}, err
 	}
-	f := job.Filter{Queues: splitCommas(s.queues), Types: splitCommas(s.types), Tags: splitCommas(s.tags), Owner: s.owner, Name: s.name}
+	f := job.Filter{Queues: splitCommas(s.queues), Types: splitCommas(s.types), Tags: splitCommas(s.tags), Owner: s.owner, Name: s.name, Text: s.text, ExitCodes: s.codes}
+	if err := s.outcome(&f); err != nil {
+		return f, err
+	}
 	if err := job.ParseSelector(&f, s.words...); err != nil {
 		return f, err
 	}
@@ -72,11 +86,12 @@ func (s *selection) notEmpty() error {
 	if s.given == nil {
 		return nil
 	}
-	for name, values := range map[string][]string{"state": {s.states}, "queue": s.queues, "type": s.types, "tag": s.tags, "owner": {s.owner}, "name": {s.name}} {
+	for name, values := range map[string][]string{"state": {s.states}, "queue": s.queues, "type": s.types, "tag": s.tags, "owner": {s.owner}, "name": {s.name}, "text": {s.text}, "reason": s.reason,
+		timeFlags[0]: s.times[:1], timeFlags[1]: s.times[1:2], timeFlags[2]: s.times[2:3], timeFlags[3]: s.times[3:]} {
 		if !s.given.Changed(name) {
 			continue
 		}
-		if name != "name" {
+		if name != "name" && name != "text" {
 			values = splitCommas(values)
 		}
 		if slices.Contains(values, "") {
@@ -97,7 +112,8 @@ func splitCommas(values []string) []string {
 
 // none reports whether nothing at all was selected, not even all.
 func (s *selection) none() bool {
-	return len(s.words) == 0 && s.states == "" && len(s.queues) == 0 && len(s.types) == 0 && len(s.tags) == 0 && s.owner == "" && s.name == ""
+	return len(s.words) == 0 && s.states == "" && len(s.queues) == 0 && len(s.types) == 0 && len(s.tags) == 0 && s.owner == "" && s.name == "" && s.text == "" &&
+		len(s.codes)+len(s.reason) == 0 && s.times == [4]string{}
 }
 
 // isReason reports whether word is why jobs end, which may be taken for a state.
@@ -144,7 +160,7 @@ func jobs(ctx context.Context, svc job.Service, f job.Filter) ([]*job.Job, error
 
 // single returns the job when f is one number or key and nothing else.
 func single(ctx context.Context, svc job.Service, f job.Filter) (*job.Job, bool, error) {
-	if f.Last || len(f.States)+len(f.Queues)+len(f.Types)+len(f.Tags) > 0 || f.Owner != "" || f.Name != "" {
+	if f.Last || len(f.States)+len(f.Queues)+len(f.Types)+len(f.Tags) > 0 || f.Owner != "" || f.Name != "" || f.Detailed() {
 		return nil, false, nil
 	}
 	switch {

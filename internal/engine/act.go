@@ -26,7 +26,7 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 		return result, err
 	}
 	f := r.Filter
-	f.Oldest, f.Limit, f.Cursor = true, job.MaxLimit, ""
+	f.Sort, f.Oldest, f.Limit, f.Cursor = "", true, job.MaxLimit, ""
 	if r.Action == job.ActStart && !f.Explicit() && len(f.States) == 0 {
 		// What has ended runs again only when it is named, or its state is: never by `start all`.
 		f.States = []job.State{job.Held, job.Scheduled, job.Blocked, job.Queued}
@@ -41,6 +41,7 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 			return result, err
 		}
 		if page.NextCursor == "" {
+			result.Count = len(result.Done)
 			return result, nil
 		}
 		f.Cursor = page.NextCursor

@@ -25,7 +25,7 @@ func (h *Handler) addRoutes() []route {
 		about: "One job: its spec is the body (up to 4 MiB), and the job is the answer, with its address in Location. " +
 			"Many: {\"defaults\": spec, \"jobs\": [spec, …]}, or one spec a line as " + typeNDJSON + " (up to 512 MiB, read as a stream); " +
 			"all are added or none, the answer is {\"ids\": […]} in the order given, and an error says in `line` which of them it is about. " +
-			"What is answered with 201 is on disk.",
+			"What is answered with 201 is on disk. Of one job `job_class_name` and `job_id` are taken for `type` and `key`, as the Python service called them.",
 		body: oneOf{job.Spec{}, job.Batch{}}, bodies: map[string]any{typeNDJSON: job.Spec{}},
 		status: 201, result: oneOf{job.Job{}, idList{}},
 		errors: []job.Code{job.Invalid, job.NotFound, job.Conflict, job.Exhausted}, serve: h.add,
@@ -79,13 +79,17 @@ func firstName(r *bufio.Reader) string {
 }
 
 func (h *Handler) addOne(w http.ResponseWriter, r *request) error {
-	var s job.Spec
-	if err := decode(r, &s, false); err != nil {
+	var o oldSpec
+	if err := decode(r, &o, false); err != nil {
+		return err
+	}
+	s, err := o.spec()
+	if err != nil {
 		return err
 	}
 	j, err := h.o.Service.AddJob(r.Context(), s)
 	if err != nil {
-		return err
+		return o.named(err)
 	}
 	w.Header()["Location"] = []string{"/api/jobs/" + strconv.FormatInt(j.ID, 10)}
 	return h.reply(w, r, http.StatusCreated, j)

@@ -22,7 +22,7 @@ func (h *Handler) daemonRoutes() []route {
 		{
 			method: http.MethodGet, path: "/api/status", role: job.Viewer, id: "getStatus", group: "daemon", summary: "The daemon at a glance",
 			about:  "Over TCP from this machine itself, and not through a proxy, it is answered without a login too, but then it holds nothing but status, jobs, total_jobs and running_jobs.",
-			status: 200, result: job.Status{}, serve: h.status, bare: h.bareStatus,
+			status: 200, result: statusAnswer{}, serve: h.status, bare: h.bareStatus,
 		},
 		{
 			method: http.MethodPost, path: "/api/daemon/shutdown", role: job.Admin, id: "shutdown", group: "daemon", summary: "End the daemon",
@@ -54,7 +54,7 @@ func (h *Handler) status(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return h.reply(w, r, http.StatusOK, s)
+	return h.reply(w, r, http.StatusOK, answerStatus(s))
 }
 
 // bareStatus is what every user of the machine may know: they could count processes.

@@ -191,8 +191,9 @@ func jsonError(err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &kind):
-		return &job.Error{Code: job.Invalid, Field: kind.Field, Err: err,
-			Message: fmt.Sprintf("%s is a JSON %s", or(kind.Field, "the body"), kind.Value), Hint: "it must be " + jsonName(kind.Type)}
+		field := strings.TrimPrefix(kind.Field, "Spec.") // embedded in oldSpec, which nobody sees
+		return &job.Error{Code: job.Invalid, Field: field, Err: err,
+			Message: fmt.Sprintf("%s is a JSON %s", or(field, "the body"), kind.Value), Hint: "it must be " + jsonName(kind.Type)}
 	case errors.As(err, &syntax):
 		return &job.Error{Code: job.Invalid, Message: fmt.Sprintf("no valid JSON: %v (at byte %d)", syntax, syntax.Offset), Hint: "send a JSON object", Err: err}
 	case errors.Is(err, io.EOF):

@@ -70,8 +70,10 @@ func words(t reflect.Type) []any {
 		return []any{job.StartAuto, job.StartManual}
 	case reflect.TypeFor[job.OnLost]():
 		return []any{job.OnLostFail, job.OnLostRequeue}
+	case reflect.TypeFor[job.Sort]():
+		return anys(job.Sorts)
 	case reflect.TypeFor[job.Reason]():
-		return []any{job.ReasonExit, job.ReasonSignal, job.ReasonTimeout, job.ReasonOOM, job.ReasonSpawn, job.ReasonLost, job.ReasonUser, job.ReasonShutdown}
+		return anys(job.Reasons)
 	case reflect.TypeFor[job.Code]():
 		return []any{job.Invalid, job.NotFound, job.WrongState, job.Conflict, job.Forbidden, job.Unauthenticated, job.Throttled, job.Exhausted, job.Unavailable, job.Internal}
 	case reflect.TypeFor[job.Role]():
@@ -102,7 +104,7 @@ var bodyExamples = map[reflect.Type]string{
 	reflect.TypeFor[idList]():          `{"ids": [8, 9, 10]}`,
 	reflect.TypeFor[actRequest]():      `{"action": "stop", "filter": {"states": ["queued", "running"], "queues": ["video"]}, "dry_run": true}`,
 	reflect.TypeFor[actOptions]():      `{"grace": 30}`,
-	reflect.TypeFor[job.ActResult]():   `{"done": [8, 9], "skipped": 1}`,
+	reflect.TypeFor[job.ActResult]():   `{"done": [8, 9], "count": 2, "skipped": 1}`,
 	reflect.TypeFor[newQueue]():        `{"name": "video", "concurrency": 2}`,
 	reflect.TypeFor[job.QueueUpdate](): `{"paused": true}`,
 	reflect.TypeFor[job.FeedWatch]():   `{"jobs": [7, 8, 9], "logs": [9]}`,
@@ -156,6 +158,7 @@ var typeAbout = map[string]string{
 	"Setting":         "A setting as it is in force.",
 	"SettingList":     "All settings.",
 	"WebStatus":       "How the page is served.",
+	"StatusAnswer":    "The daemon at a glance, with what the Python service said.",
 	"Usage":           "What an attempt consumed, with the descendants that it waited for.",
 }
 
@@ -190,6 +193,13 @@ var fieldAbout = map[string]string{
 
 	".hits": "In the order they were met.", "LogHits.next": "Where to go on: `from` of the next request; absent when all is searched.",
 	"LogHit.offset": "Of the line's first byte, or that of `line` where the line is very long.", "LogHit.match": "Of the text's first byte.", "LogHit.line": "The line around the text; bytes that are no UTF-8 are replaced.",
+	"StatusAnswer.status": "Always `running`, as the Python service said it.", "StatusAnswer.jobs": "How many jobs, by state.", "StatusAnswer.queues": "All queues with their counts.",
+	"StatusAnswer.pid": "Process number of the daemon.", "StatusAnswer.node": "This machine.", "StatusAnswer.started_at": "When the daemon started.",
+	"StatusAnswer.shutdown_timeout": "Seconds that a stop of the daemon gives its jobs to end.", ".total_jobs": "How many jobs there are, deleted ones left out.", ".running_jobs": "How many of them live.",
+	".count": "How many jobs it was done to, or would be.",
+	".text":  "The same as name once more.", ".exit_codes": "Ended with one of these exit codes.", ".reasons": "Failed or stopped for one of these reasons.",
+	".since": "Made at this time or later.", ".until": "Made before this time.", ".ended_since": "Came into the ended state they are in at this time or later.", ".ended_until": "The same, before this time.",
+	".sort": "Order of a list; an action does not look at it.",
 	".feed": "In the first message: the feed's id.", ".resync": "Something was left out: read anew what is shown.", ".gone": "Watched jobs that are no longer on record.",
 	".dirty": "Something that is not watched has changed: lists may be out of date.", ".logs": "By job.", ".machine": "Now and then.",
 	"FeedUpdate.seq": "All changes up to here are in it.", "FeedUpdate.status": "Where more than its uptime has changed.", "FeedUpdate.jobs": "The present record of each watched job that has changed.",
@@ -201,7 +211,7 @@ var fieldAbout = map[string]string{
 	".via":  "How they came.", ".expires_at": "When it is over at the latest; absent is never.", ".created_by": "Who made it.", ".last_used_at": "To some minutes; absent is never.",
 	".secret": "What programs send, told this once.", ".expires_in": "Seconds from now; none is for ever.", ".url": "The address; of a page that is not served none.",
 	".fingerprint": "SHA-256 of the certificate, where the service has made it itself.", ".entries": "Newest first.", ".at": "When.", ".who": "Name of who did it; empty is nobody who is known.",
-	"Status.web": "How the page is served; absent is not at all.", ".target": "To what.", ".outcome": "`done`, or the code of the error.", ".settings": "In the order of the example file.", ".value": "Durations in seconds, sizes in bytes.",
+	"Status.web": "How the page is served; absent is not at all.", "StatusAnswer.web": "How the page is served; absent is not at all.", ".target": "To what.", ".outcome": "`done`, or the code of the error.", ".settings": "In the order of the example file.", ".value": "Durations in seconds, sizes in bytes.",
 	".source": "`default`, FILE:LINE, the variable or the flag.", ".listen": "The setting.", ".problem": "Why it is not served, in words.", ".tokens": "By name.",
 	"Token.id": "What it is revoked by.", "Token.name": "Name.", "NewToken.name": "1 to 64 of A-Z a-z 0-9 . _ -", "NewLogin.role": "What the login may do; none is what you may.",
 	"Credentials.code": "Of a link of `queuemgr web`.", ".token": "A token's secret.", "Login.code": "What the page redeems.", "Me.name": "Of the user, token or login.",

@@ -29,9 +29,27 @@ var listParams = []param{
 	{name: "tag", about: "Only jobs that have every one of these tags.", kind: "", list: true},
 	{name: "owner", about: "Only jobs of this user.", kind: ""},
 	{name: "name", about: "Part of the name or command; case does not count.", kind: ""},
+	{name: "text", about: "The same once more: what was typed.", kind: ""},
+	{name: "exit_code", about: "Only jobs that ended with one of these exit codes.", kind: 0, list: true},
+	{name: "reason", about: "Only jobs that failed or were stopped for one of these reasons.", kind: "", list: true, enum: reasonNames},
+	{name: "since", about: "Only jobs that were made at this time or later: RFC 3339, or how long ago (90, 24h, 7d).", kind: "", example: "24h"},
+	{name: "until", about: "Only jobs that were made before this time.", kind: ""},
+	{name: "ended_since", about: "Only jobs that came into the ended state they are in at this time or later.", kind: "", example: "2026-01-02T03:04:05Z"},
+	{name: "ended_until", about: "The same, before this time.", kind: ""},
+	{name: "sort", about: "Order; none is -id, the newest first. By time of end only jobs are listed that have ended.", kind: "", enum: sortNames},
 	{name: "limit", about: fmt.Sprintf("Most jobs in the answer, up to %d; 0 or none is %d.", job.MaxLimit, job.DefaultLimit), kind: 0},
 	{name: "cursor", about: "`next_cursor` of the page before, with the same conditions.", kind: ""},
 	{name: "oldest", about: "Oldest first.", kind: false},
+}
+
+var reasonNames, sortNames = texts(job.Reasons), texts(job.Sorts)
+
+func texts[T ~string](list []T) []string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = string(v)
+	}
+	return words
 }
 
 var stateNames = func() (names []string) {
@@ -63,7 +81,7 @@ func (h *Handler) jobRoutes() []route {
 }
 
 func (h *Handler) listJobs(w http.ResponseWriter, r *request) error {
-	if err := r.query.notEmpty("select", "state", "queue", "type", "tag", "owner", "name"); err != nil {
+	if err := r.query.notEmpty("select", "state", "queue", "type", "tag", "owner", "name", "text", "exit_code", "reason", "since", "until", "ended_since", "ended_until", "sort"); err != nil {
 		return err
 	}
 	f := job.Filter{Queues: r.query.words("queue"), Types: r.query.words("type"), Tags: r.query.words("tag"),
@@ -79,6 +97,9 @@ func (h *Handler) listJobs(w http.ResponseWriter, r *request) error {
 			return err
 		}
 		f.States = append(f.States, s)
+	}
+	if err := h.outcomeFilter(r.query, &f); err != nil {
+		return err
 	}
 	limit, err := r.query.number("limit", job.MaxLimit)
 	if err != nil {

@@ -3,6 +3,7 @@ package servicetest
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -11,6 +12,7 @@ var listCases = []testCase{
 	{"Pages", listPages},
 	{"Filters", listFilters},
 	{"Deleted", listDeleted},
+	{"Outcomes", listOutcomes},
 	{"Refused", listRefused},
 }
 
@@ -120,4 +122,39 @@ func listRefused(s *suite) {
 		_, err := s.ListJobs(s.ctx, c.f)
 		s.refused(err, job.Invalid, c.field)
 	}
+}
+
+func listOutcomes(s *suite) {
+	begin := time.Now().Add(-time.Hour)
+	ids := []int64{s.shell("exit 3").ID, s.shell("true").ID, s.shell("exit 3").ID, s.held(job.Spec{}).ID}
+	for _, id := range ids[:3] {
+		s.wait(id)
+	}
+	s.act(job.ActStop, ids[3])
+	third := s.job(ids[2])
+	for _, c := range []struct {
+		f    job.Filter
+		want []int64
+	}{
+		{job.Filter{ExitCodes: []int{3, 4}}, []int64{ids[2], ids[0]}},
+		{job.Filter{Reasons: []job.Reason{job.ReasonUser, job.ReasonLost}}, []int64{ids[3]}},
+		{job.Filter{Text: "EXIT", Sort: job.SortOldest}, []int64{ids[0], ids[2]}},
+		{job.Filter{Since: begin, Until: third.CreatedAt}, []int64{ids[1], ids[0]}},
+		{job.Filter{Since: third.CreatedAt}, []int64{ids[3], ids[2]}},
+		{job.Filter{EndedSince: begin, States: []job.State{job.Completed, job.Queued}}, []int64{ids[1]}},
+		{job.Filter{EndedUntil: begin}, []int64{}},
+	} {
+		s.same(fmt.Sprintf("%+v", c.f), s.list(c.f), c.want)
+	}
+	last := s.list(job.Filter{Sort: job.SortLastEnded})
+	if len(last) != 4 || last[0] != ids[3] {
+		s.Errorf("by time of end: %v", last)
+	}
+	done, err := s.Act(s.ctx, job.ActRequest{Action: job.ActDelete, DryRun: true, Filter: job.Filter{ExitCodes: []int{3}, EndedSince: begin, Sort: job.SortLastEnded}})
+	s.ok(err)
+	s.same("a dry run", done, job.ActResult{Done: []int64{ids[0], ids[2]}, Count: 2})
+	_, err = s.ListJobs(s.ctx, job.Filter{Sort: "name"})
+	s.refused(err, job.Invalid, "sort")
+	_, err = s.ListJobs(s.ctx, job.Filter{Reasons: []job.Reason{"why"}})
+	s.refused(err, job.Invalid, "")
 }

@@ -18,26 +18,29 @@ func (s *Store) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
 			return job.Page{}, err
 		}
 	}
+	if err := f.Check(); err != nil {
+		return job.Page{}, err
+	}
 	limit, err := pageLimit(&f)
 	if err != nil {
 		return job.Page{}, err
 	}
-	l := &list{oldest: f.Oldest, limit: limit + 1, from: "jobs", id: "id"}
+	l := &list{order: orderOf(&f), limit: limit + 1, from: "jobs", id: "id"}
 	if err := s.choose(ctx, l, &f); err != nil {
 		return job.Page{}, err
 	}
 	if f.Cursor != "" {
-		at, err := parseCursor(f.Cursor, f.Oldest)
+		at, err := parseCursor(f.Cursor, l.order)
 		if err != nil {
 			return job.Page{}, err
 		}
-		l.where(l.id + map[bool]string{true: " > ", false: " < "}[f.Oldest] + l.bind(at))
+		l.behind(at)
 	}
 	query, err := l.sql()
 	if err != nil {
 		return job.Page{}, err
 	}
-	jobs, err := queryJobs(ctx, s.lists, query, l.args...)
+	jobs, last, err := s.queryPage(ctx, query, limit, l.args)
 	if err != nil {
 		return job.Page{}, s.explain(fmt.Errorf("list jobs: %w", err))
 	}
@@ -45,7 +48,7 @@ func (s *Store) ListJobs(ctx context.Context, f job.Filter) (job.Page, error) {
 	if len(jobs) > limit {
 		page.Jobs = jobs[:limit]
 		if !f.Last {
-			page.NextCursor = newCursor(jobs[limit-1].ID, f.Oldest)
+			page.NextCursor = newCursor(last, l.order)
 		}
 	}
 	return page, nil
@@ -70,7 +73,7 @@ func (s *Store) resolveLast(ctx context.Context, f *job.Filter) error {
 func pageLimit(f *job.Filter) (int, error) {
 	switch {
 	case f.Last:
-		f.Oldest, f.Cursor = false, ""
+		f.Sort, f.Oldest, f.Cursor = "", false, ""
 		return 1, nil
 	case f.Limit == 0:
 		return job.DefaultLimit, nil
@@ -86,7 +89,7 @@ func pageLimit(f *job.Filter) (int, error) {
 // page costs the same wherever in a million jobs it is, which one query over several states or
 // queues would not: SQLite would sort them.
 type list struct {
-	oldest bool
+	order  order
 	limit  int
 	args   []any
 	all    []string
@@ -127,16 +130,20 @@ func (s *Store) choose(ctx context.Context, l *list, f *job.Filter) error {
 		l.by(p)
 	}
 	l.conditions(f)
+	l.outcome(f)
 	return nil
 }
 
 // conditions adds what f asks for beside numbers and keys and is not looked up. The unary + keeps
 // SQLite from taking another index.
 func (l *list) conditions(f *job.Filter) {
+	states, possible := statesOf(f)
 	switch {
-	case l.column == "state":
-	case len(f.States) > 0:
-		l.where(in(l, "+state", f.States))
+	case !possible:
+		l.where("0")
+	case l.column == "state" || l.column == "ended":
+	case len(states) > 0:
+		l.where(in(l, "+state", states))
 	case !f.ShowsDeleted():
 		l.where("+state <> 'deleted'")
 	}
@@ -163,11 +170,15 @@ func (l *list) by(p path) {
 		return
 	}
 	l.from = "jobs INDEXED BY jobs_" + p.column
+	column := p.column
+	if p.column == "ended" {
+		column = "state"
+	}
 	if p.column == "tag" {
 		l.from, l.id = "job_tags CROSS JOIN jobs ON id = job_id", "job_id"
 	}
 	for _, v := range slices.Compact(slices.Sorted(slices.Values(p.values))) {
-		l.parts = append(l.parts, p.column+" = "+l.bind(v))
+		l.parts = append(l.parts, column+" = "+l.bind(v))
 	}
 }
 
@@ -204,12 +215,8 @@ func (l *list) byName(f *job.Filter) error {
 
 // sql returns the query, whose arguments are l.args. Errors: job.Invalid.
 func (l *list) sql() (string, error) {
-	order := " ORDER BY " + l.id
-	if !l.oldest {
-		order += " DESC"
-	}
-	order += " LIMIT " + strconv.Itoa(l.limit)
-	text := "SELECT " + jobColumns + " FROM "
+	order := l.order.sql(l.id) + " LIMIT " + strconv.Itoa(l.limit)
+	text := "SELECT " + jobColumns + ", ended_at FROM "
 	if len(l.parts) < 2 {
 		text += l.from + l.condition(l.parts...) + order
 	} else {
@@ -235,30 +242,76 @@ func (l *list) condition(more ...string) string {
 	return " WHERE " + strings.Join(all, " AND ")
 }
 
-// A cursor is the direction and the last job of a page. It is no more than a number, but encoded,
-// so that nobody computes with it.
-func newCursor(id int64, oldest bool) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(direction(oldest) + strconv.FormatInt(id, 36)))
+// order is the order of a list.
+type order struct {
+	byEnd, ascending bool
 }
 
-func direction(oldest bool) string {
-	if oldest {
+func orderOf(f *job.Filter) order { return order{f.ByEnd(), f.Ascending()} }
+
+// sql returns the order's clause; id is the column of the number.
+func (o order) sql(id string) string {
+	direction := " DESC"
+	if o.ascending {
+		direction = ""
+	}
+	if o.byEnd {
+		return " ORDER BY ended_at" + direction + ", " + id + direction
+	}
+	return " ORDER BY " + id + direction
+}
+
+// behind leaves out what comes up to a place.
+func (l *list) behind(at place) {
+	sign := " < "
+	if l.order.ascending {
+		sign = " > "
+	}
+	if l.order.byEnd {
+		l.where("(ended_at, " + l.id + ")" + sign + "(" + l.bind(at.ended) + ", " + l.bind(at.id) + ")")
+		return
+	}
+	l.where(l.id + sign + l.bind(at.id))
+}
+
+// A cursor is the order and the last job of a page. It is no more than numbers, but encoded,
+// so that nobody computes with it.
+func newCursor(at place, o order) string {
+	text := o.letter() + strconv.FormatInt(at.id, 36)
+	if o.byEnd {
+		text += "." + strconv.FormatInt(at.ended, 36)
+	}
+	return base64.RawURLEncoding.EncodeToString([]byte(text))
+}
+
+// letter tells the orders apart in cursors.
+func (o order) letter() string {
+	switch o {
+	case order{ascending: true}:
 		return "o"
+	case order{byEnd: true}:
+		return "l"
+	case order{byEnd: true, ascending: true}:
+		return "f"
 	}
 	return "n"
 }
 
-func parseCursor(cursor string, oldest bool) (int64, error) {
+func parseCursor(cursor string, o order) (at place, err error) {
 	invalid := &job.Error{Code: job.Invalid, Field: "cursor", Message: fmt.Sprintf("bad cursor %q", cursor),
 		Hint: "give next_cursor of the page before, with the same order"}
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
-		return 0, invalid
+		return at, invalid
 	}
-	digits, ok := strings.CutPrefix(string(text), direction(oldest))
-	id, err := strconv.ParseInt(digits, 36, 64)
-	if !ok || err != nil || id < 1 || newCursor(id, oldest) != cursor {
-		return 0, invalid
+	rest, ok := strings.CutPrefix(string(text), o.letter())
+	id, ended, _ := strings.Cut(rest, ".")
+	at.id, err = strconv.ParseInt(id, 36, 64)
+	if o.byEnd && err == nil {
+		at.ended, err = strconv.ParseInt(ended, 36, 64)
 	}
-	return id, nil
+	if !ok || err != nil || at.id < 1 || newCursor(at, o) != cursor {
+		return at, invalid
+	}
+	return at, nil
 }

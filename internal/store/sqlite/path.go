@@ -36,12 +36,26 @@ func (s *Store) choosePath(ctx context.Context, f *job.Filter) (path, error) {
 			best = path{column, values, jobs}
 		}
 	}
-	if len(f.States) > 0 {
+	asked, possible := statesOf(f)
+	if !possible {
+		return path{}, nil
+	}
+	if f.ByEnd() { // the one index that has the order
+		return s.considerEnd(ctx, f, asked, 0)
+	}
+	if len(asked) > 0 {
 		var states []string
-		for _, state := range f.States {
+		for _, state := range asked {
 			states = append(states, string(state))
 		}
-		consider("state", states, sum(counts.ByQueue, nil, f.States...))
+		consider("state", states, sum(counts.ByQueue, nil, asked...))
+	}
+	if !f.EndedSince.IsZero() || !f.EndedUntil.IsZero() {
+		p, err := s.considerEnd(ctx, f, asked, best.jobs)
+		if err != nil {
+			return path{}, err
+		}
+		consider(p.column, p.values, p.jobs)
 	}
 	if len(f.Queues) > 0 {
 		consider("queue", f.Queues, sum(counts.ByQueue, f.Queues, job.States...))

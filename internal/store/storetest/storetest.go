@@ -25,7 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		run  func(*testing.T, func(*testing.T) store.Store)
 	}{
 		{"Add", testAdd}, {"AddLimits", testAddLimits}, {"Commit", testCommit}, {"Candidates", testCandidates},
-		{"List", testList}, {"Queues", testQueues}, {"Counts", testCounts}, {"Changes", testChanges},
+		{"List", testList}, {"Outcomes", testOutcomes}, {"Queues", testQueues}, {"Counts", testCounts}, {"Changes", testChanges},
 		{"Retention", testRetention}, {"Import", testImport}, {"Node", testNode}, {"Tokens", testTokens}, {"Sessions", testSessions}, {"Audit", testAudit}, {"Concurrency", testConcurrency}, {"Model", testModel},
 	}
 	for _, a := range areas {
