@@ -139,7 +139,7 @@ export interface paths {
         put?: never;
         /**
          * Add one job or many
-         * @description One job: its spec is the body (up to 4 MiB), and the job is the answer, with its address in Location. Many: {"defaults": spec, "jobs": [spec, …]}, or one spec a line as application/x-ndjson (up to 512 MiB, read as a stream); all are added or none, the answer is {"ids": […]} in the order given, and an error says in `line` which of them it is about. What is answered with 201 is on disk.
+         * @description One job: its spec is the body (up to 4 MiB), and the job is the answer, with its address in Location. Many: {"defaults": spec, "jobs": [spec, …]}, or one spec a line as application/x-ndjson (up to 512 MiB, read as a stream); all are added or none, the answer is {"ids": […]} in the order given, and an error says in `line` which of them it is about. What is answered with 201 is on disk. Of one job `job_class_name` and `job_id` are taken for `type` and `key`, as the Python service called them.
          */
         post: operations["addJobs"];
         delete?: never;
@@ -630,6 +630,11 @@ export interface components {
         };
         /** @description What an action did. */
         ActResult: {
+            /**
+             * Format: int64
+             * @description How many jobs it was done to, or would be.
+             */
+            count: number;
             /** @description Jobs it was done to, or would be. */
             done: number[];
             /** @description Jobs named one by one that it could not be done to. */
@@ -825,6 +830,18 @@ export interface components {
         Filter: {
             /** @description Where the page begins. */
             cursor?: string;
+            /**
+             * Format: date-time
+             * @description Came into the ended state they are in at this time or later.
+             */
+            ended_since?: string;
+            /**
+             * Format: date-time
+             * @description The same, before this time.
+             */
+            ended_until?: string;
+            /** @description Ended with one of these exit codes. */
+            exit_codes?: number[];
             /** @description Numbers. */
             ids?: components["schemas"]["Range"][];
             /** @description Keys; with ids, in either. */
@@ -844,12 +861,31 @@ export interface components {
             owner?: string;
             /** @description Of these queues. */
             queues?: string[];
+            /** @description Failed or stopped for one of these reasons. */
+            reasons?: ("exit" | "signal" | "timeout" | "oom" | "spawn" | "lost" | "user" | "shutdown")[];
+            /**
+             * Format: date-time
+             * @description Made at this time or later.
+             */
+            since?: string;
+            /**
+             * @description Order of a list; an action does not look at it.
+             * @enum {string}
+             */
+            sort?: "id" | "-id" | "ended" | "-ended";
             /** @description In one of these states. */
             states?: ("held" | "scheduled" | "blocked" | "queued" | "starting" | "running" | "paused" | "stopping" | "completed" | "failed" | "stopped" | "skipped" | "deleted")[];
             /** @description With every one of these tags. */
             tags?: string[];
+            /** @description The same as name once more. */
+            text?: string;
             /** @description Of these types. */
             types?: string[];
+            /**
+             * Format: date-time
+             * @description Made before this time.
+             */
+            until?: string;
         };
         /** @description Numbers of new jobs, in the order given. */
         IdList: {
@@ -1374,6 +1410,62 @@ export interface components {
              * @description When the daemon started.
              */
             started_at: string;
+            /**
+             * Format: double
+             * @description Seconds since the start.
+             */
+            uptime: number;
+            /** @description Of the program. */
+            version: string;
+            web?: components["schemas"]["WebStatus"];
+        };
+        /** @description The daemon at a glance, with what the Python service said. */
+        StatusAnswer: {
+            /** @description Folder of the service. */
+            home?: string;
+            /** @description How many jobs, by state. */
+            jobs: {
+                [key: string]: number;
+            };
+            /** @description This machine. */
+            node: string;
+            /**
+             * Format: int64
+             * @description Process number of the daemon.
+             */
+            pid: number;
+            /** @description Conditions that somebody should mend, in words. */
+            problems?: string[];
+            /** @description All queues with their counts. */
+            queues: components["schemas"]["Queue"][];
+            runner: components["schemas"]["RunnerStatus"];
+            /**
+             * Format: int64
+             * @description How many of them live.
+             */
+            running_jobs: number;
+            /**
+             * Format: int64
+             * @description Sequence number of the last change.
+             */
+            seq: number;
+            /**
+             * Format: double
+             * @description Seconds that a stop of the daemon gives its jobs to end.
+             */
+            shutdown_timeout: number;
+            /**
+             * Format: date-time
+             * @description When the daemon started.
+             */
+            started_at: string;
+            /** @description Always `running`, as the Python service said it. */
+            status: string;
+            /**
+             * Format: int64
+             * @description How many jobs there are, deleted ones left out.
+             */
+            total_jobs: number;
             /**
              * Format: double
              * @description Seconds since the start.
@@ -1908,6 +2000,28 @@ export interface operations {
                 owner?: string;
                 /** @description Part of the name or command; case does not count. */
                 name?: string;
+                /** @description The same once more: what was typed. */
+                text?: string;
+                /** @description Only jobs that ended with one of these exit codes. A comma list, or given several times. */
+                exit_code?: number[];
+                /** @description Only jobs that failed or were stopped for one of these reasons. A comma list, or given several times. */
+                reason?: ("exit" | "signal" | "timeout" | "oom" | "spawn" | "lost" | "user" | "shutdown")[];
+                /**
+                 * @description Only jobs that were made at this time or later: RFC 3339, or how long ago (90, 24h, 7d).
+                 * @example 24h
+                 */
+                since?: string;
+                /** @description Only jobs that were made before this time. */
+                until?: string;
+                /**
+                 * @description Only jobs that came into the ended state they are in at this time or later.
+                 * @example 2026-01-02T03:04:05Z
+                 */
+                ended_since?: string;
+                /** @description The same, before this time. */
+                ended_until?: string;
+                /** @description Order; none is -id, the newest first. By time of end only jobs are listed that have ended. */
+                sort?: "id" | "-id" | "ended" | "-ended";
                 /** @description Most jobs in the answer, up to 1000; 0 or none is 50. */
                 limit?: number;
                 /** @description `next_cursor` of the page before, with the same conditions. */
@@ -3623,7 +3737,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["StatusAnswer"];
                 };
             };
             /** @description Unauthorized: unauthenticated */

@@ -143,13 +143,13 @@ export function toParams(q: Query, now: number): Params {
     exit_code: q.exits,
     since: moment(q.since, minute),
     until: moment(q.until, minute),
-    name: q.words,
+    text: q.words,
   };
 }
 
 // toFilter is the same for an action on all that the query selects.
 export function toFilter(q: Query, now: number): Filter {
-  const f: Filter & Record<string, unknown> = {};
+  const f: Filter = {};
   if (q.states.length) f.states = q.states;
   if (q.queues.length) f.queues = q.queues;
   if (q.types.length) f.types = q.types;
@@ -161,11 +161,11 @@ export function toFilter(q: Query, now: number): Filter {
       return { from: Number(from), to: Number(to) };
     });
   }
-  if (q.reasons.length) f['reasons'] = q.reasons;
-  if (q.exits.length) f['exit_codes'] = q.exits.map(Number);
-  if (q.since) f['since'] = moment(q.since, now);
-  if (q.until) f['until'] = moment(q.until, now);
-  if (q.words) f.name = q.words;
+  if (q.reasons.length) f.reasons = q.reasons as NonNullable<Filter['reasons']>;
+  if (q.exits.length) f.exit_codes = q.exits.map(Number);
+  if (q.since) f.since = moment(q.since, now);
+  if (q.until) f.until = moment(q.until, now);
+  if (q.words) f.text = q.words;
   return f;
 }
 

@@ -42,7 +42,7 @@ export function Overview() {
   const [range, setRange] = useState<Range>('1h');
   const running = useJobs({ state: live, limit: shown });
   const waits = useJobs({ state: waiting, limit: sample });
-  const failed = useJobs({ state: ['failed', 'skipped'], ended_since: '24h', limit: shown });
+  const failed = useJobs({ state: ['failed', 'skipped'], ended_since: '24h', sort: '-ended', limit: shown });
   useWatch((running.data?.jobs ?? []).map((j) => j.id));
   const nRunning = count(status, live);
   const nWaiting = count(status, waiting);
