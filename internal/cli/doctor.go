@@ -18,6 +18,7 @@ import (
 	"github.com/queuemgr/queuemgr/internal/doctor"
 	"github.com/queuemgr/queuemgr/internal/install"
 	"github.com/queuemgr/queuemgr/internal/systemd"
+	"github.com/queuemgr/queuemgr/internal/tcp"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -106,7 +107,7 @@ func runDoctor(ctx context.Context, a *app, o doctorOptions) error {
 // doctorInput finds out which service is meant.
 func (a *app) doctorInput() (doctor.Input, error) {
 	in := doctor.Input{Kind: install.User, Version: a.Version, UID: os.Geteuid(), Environ: a.Environ, Now: a.now(),
-		Exec: systemd.Execute, Registry: a.Backend.GlanceRegistry, Synchronized: doctor.ClockSynchronized}
+		Exec: systemd.Execute, Registry: a.Backend.GlanceRegistry, Synchronized: doctor.ClockSynchronized, Holder: tcp.Holder}
 	var err error
 	if in.Paths, err = config.FindPaths(a.home, a.Environ, config.ForClient); err != nil {
 		return in, err

@@ -66,6 +66,7 @@ type Input struct {
 	Exec         systemd.Exec
 	Registry     func(ctx context.Context, path string) (schema, knows int64, err error) // a glance at a registry's file
 	Synchronized func() (bool, error)                                                    // whether the kernel's clock is
+	Holder       func(listen string) string                                              // which process has an address, "" = none is seen
 }
 
 // check looks at one thing.
@@ -89,6 +90,7 @@ var checks = []check{
 	{"lingering", (*exam).userUnits, (*exam).lingering},
 	{"service", nil, (*exam).service},
 	{"runner", nil, (*exam).runner},
+	{"page", nil, (*exam).page},
 	{"registry", nil, (*exam).registry},
 	{"limits", nil, (*exam).limits},
 	{"cgroup", nil, (*exam).cgroup},
