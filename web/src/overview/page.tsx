@@ -231,7 +231,7 @@ function MachineSection() {
   if (!m) return null;
   const used = m.memory_total - m.memory_available;
   const rows: [string, number, number, string][] = [
-    [t('machine.load'), m.load[0], m.cpus, t('machine.load.of', { load: m.load.map((x) => x.toFixed(2)).join(' '), n: m.cpus })],
+    [t('machine.load'), m.load[0] ?? 0, m.cpus, t('machine.load.of', { load: m.load.map((x) => x.toFixed(2)).join(' '), n: m.cpus })],
     [t('machine.memory'), used, m.memory_total, t('machine.of', { used: f.bytes(used), total: f.bytes(m.memory_total) })],
   ];
   if (m.disk_total) rows.push([t('machine.disk'), m.disk_total - m.disk_free, m.disk_total, t('machine.free', { free: f.bytes(m.disk_free) })]);
