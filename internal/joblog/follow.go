@@ -147,7 +147,7 @@ func (r *follower) subscribe() (err error) {
 		case err != nil || missing == "":
 			return err
 		}
-		if _, err := os.Stat(missing); err != nil {
+		if _, err := os.Stat(missing); errors.Is(err, fs.ErrNotExist) {
 			return nil // it comes into dir
 		}
 		// It has come since it was looked for, and what comes into it is not seen from dir.

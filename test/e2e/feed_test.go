@@ -38,17 +38,21 @@ func TestFeedsHoldNothingUp(t *testing.T) {
 		lines[i] = `{"shell":"true","hold":true}`
 	}
 	ids := h.addFile(lines...)
-	watch, err := json.Marshal(job.FeedWatch{Jobs: ids[:min(len(ids), job.MaxFeedJobs)], Logs: ids[:job.MaxFeedLogs]})
-	if err != nil {
-		t.Fatal(err)
+	watch := func(ids []int64) string {
+		text, err := json.Marshal(job.FeedWatch{Jobs: ids, Logs: ids[:job.MaxFeedLogs]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
 	}
+	shown := ids[len(ids)-50:] // what a page has on the screen; those that are not read watch all
 	c := h.HTTP()
 	defer c.CloseIdleConnections()
 	var sleepers []net.Conn
 	for range asleep {
-		conn, _, id := h.openFeed()
+		conn, _, id := h.openFeed(16) // reads nothing ahead
 		sleepers = append(sleepers, conn)
-		h.ask(c, http.MethodPut, "/api/feed/"+id, string(watch), http.StatusNoContent, "")
+		h.ask(c, http.MethodPut, "/api/feed/"+id, watch(ids), http.StatusNoContent, "")
 	}
 	type seen struct {
 		completed int
@@ -56,10 +60,10 @@ func TestFeedsHoldNothingUp(t *testing.T) {
 	}
 	ended := make(chan seen, pages)
 	for range pages {
-		_, in, id := h.openFeed()
-		h.ask(c, http.MethodPut, "/api/feed/"+id, string(watch), http.StatusNoContent, "")
+		_, in, id := h.openFeed(64 << 10)
+		h.ask(c, http.MethodPut, "/api/feed/"+id, watch(shown), http.StatusNoContent, "")
 		go func() {
-			n, err := readFeed(in, len(ids))
+			n, err := readFeed(in, len(shown))
 			ended <- seen{n, err}
 		}()
 	}
@@ -69,8 +73,8 @@ func TestFeedsHoldNothingUp(t *testing.T) {
 	h.must("job", "wait", fmt.Sprintf("%d-%d", ids[0], ids[len(ids)-1]))
 	took := time.Since(began)
 	for range pages {
-		if s := <-ended; s.err != nil || s.completed != len(ids) {
-			t.Fatalf("a page saw %d of %d jobs completed: %v", s.completed, len(ids), s.err)
+		if s := <-ended; s.err != nil || s.completed != len(shown) {
+			t.Fatalf("a page saw %d of %d jobs completed: %v", s.completed, len(shown), s.err)
 		}
 	}
 	t.Logf("%d jobs in %v, without pages in %v; the daemon grew from %d to %d MB", jobs, took, alone, before>>20, h.rss()>>20)
@@ -123,8 +127,9 @@ func (h *home) runMany(n int) time.Duration {
 	return time.Since(began)
 }
 
-// openFeed opens a feed on a connection of its own and returns what follows its first message.
-func (h *home) openFeed() (net.Conn, *bufio.Reader, string) {
+// openFeed opens a feed on a connection of its own, read through a buffer of so many bytes, and
+// returns what follows its first message.
+func (h *home) openFeed(buffer int) (net.Conn, *bufio.Reader, string) {
 	h.t.Helper()
 	conn, err := new(net.Dialer).DialContext(h.ctx, "unix", h.Socket())
 	if err != nil {
@@ -134,11 +139,11 @@ func (h *home) openFeed() (net.Conn, *bufio.Reader, string) {
 	if _, err := io.WriteString(conn, "GET /api/feed HTTP/1.1\r\nHost: queuemgr\r\n\r\n"); err != nil {
 		h.t.Fatal(err)
 	}
-	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 16), nil)
+	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, buffer), nil)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		h.t.Fatalf("GET /api/feed: %+v, %v", resp, err)
 	}
-	in := bufio.NewReaderSize(resp.Body, 16)
+	in := bufio.NewReaderSize(resp.Body, buffer)
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {

@@ -141,9 +141,9 @@ func (s *Store) queryPage(ctx context.Context, query string, limit int, args []a
 		return nil, last, err
 	}
 	defer rows.Close()
-	for rows.Next() {
+	for scan := rows.Scan; rows.Next(); {
 		var ended sql.NullInt64
-		j, err := scanJob(func(to ...any) error { return rows.Scan(append(to, &ended)...) })
+		j, err := scanJob(func(to ...any) error { return scan(append(to, &ended)...) })
 		if err != nil {
 			return nil, last, err
 		}
