@@ -96,7 +96,7 @@ export function SchemeAndLang() {
   return (
     <>
       <Act icon={scheme === 'dark' ? 'sun' : 'moon'} label={t(scheme === 'dark' ? 'scheme.light' : 'scheme.dark')} onClick={() => setColorScheme(scheme === 'dark' ? 'light' : 'dark')} />
-      <button type="button" className="act lang" lang={other} aria-label={other === 'ru' ? 'Русский' : 'English'} title={other === 'ru' ? 'Русский' : 'English'} onClick={() => setLang(other)}>
+      <button type="button" className="act lang" lang={other} aria-label={other === 'ru' ? 'РУ, русский' : 'EN, English'} title={other === 'ru' ? 'Русский' : 'English'} onClick={() => setLang(other)}>
         {other === 'ru' ? 'РУ' : 'EN'}
       </button>
     </>

@@ -90,6 +90,7 @@ export class Service {
       const s = net.connect(this.port, '127.0.0.1');
       s.on('error', resolve);
       s.on('close', resolve);
+      s.resume();
       s.on('connect', () => process.kill(this.daemonPid(), 'SIGKILL'));
     });
     await gone;

@@ -184,7 +184,7 @@ test('the connection is lost and comes back, with the right state', async () => 
   await service.kill();
   await feed(page, 'lost').waitFor({ state: 'attached' });
   await page.getByText('Connection lost').waitFor();
-  await service.spawn('daemon', 'start');
+  await service.spawn('service', 'start');
   await page.getByText('Connection restored').waitFor();
   const now = await service.api('GET', `/api/jobs/${j.id}`);
   await page.locator(`.row[data-job="${j.id}"][data-state="${now.state}"]`).waitFor();
@@ -218,7 +218,7 @@ test('who may only look sees nothing to do', async () => {
     await feed(page, 'live').waitFor({ state: 'attached' });
     const names = await page.locator('button, a').evaluateAll((all) => all.map((e) => e.getAttribute('aria-label') ?? e.textContent));
     assert.deepEqual(
-      names.filter((n) => /^(New job|Start|Stop|Hold|Delete|Run again|Again with|Pause|Resume|Add|Tokens|Audit)/.test(n ?? '')),
+      names.filter((n) => /^(New job|Start|Stop|Hold|Delete|Run again|Again with|Pause|Resume|Add|Tokens|Audit)\b/.test(n ?? '')),
       [],
       path,
     );

@@ -17,38 +17,14 @@ export type Usage = Schemas['Usage'];
 export type Problem = Omit<Schemas['Problem'], 'code'> & { code: string };
 export type Action = ActRequest['action'];
 
-export type Role = 'viewer' | 'operator' | 'admin';
-export interface Me {
-  name: string;
-  role: Role;
-  via: 'socket' | 'token' | 'session';
-  expires_at?: string;
-}
-export interface Token {
-  id: string;
-  name: string;
-  role: Role;
-  created_at: string;
-  created_by: string;
-  expires_at?: string;
-  last_used_at?: string;
-}
-export interface AuditEntry {
-  id: string | number;
-  at: string;
-  who: string;
-  role: string;
-  via: string;
-  from: string;
-  action: string;
-  target: string;
-  outcome: string;
-}
-export interface Setting {
-  key: string;
-  value: unknown;
-  source: string;
-}
+// A member is a user of the machine over the unix socket; who comes over TCP is one of these.
+export type Role = Exclude<Schemas['Me']['role'], 'member'>;
+export type Me = Omit<Schemas['Me'], 'role'> & { role: Role };
+export type Token = Omit<Schemas['Token'], 'role'> & { role: Role };
+export type AuditEntry = Schemas['AuditEntry'];
+export type Setting = Schemas['Setting'];
+export type Machine = Schemas['Machine'];
+export type LogSize = Schemas['FeedLog'];
 export interface Stats {
   from: string;
   to: string;
@@ -56,21 +32,6 @@ export interface Stats {
   throughput: { at: string; completed: number; failed: number; stopped: number }[];
   latency: { at: string; p50: number; p95: number }[];
 }
-export interface Machine {
-  load: [number, number, number];
-  cpus: number;
-  memory_total: number;
-  memory_available: number;
-  disk_free: number;
-  disk_total?: number;
-}
-export interface LogSize {
-  attempt: number;
-  size: number;
-  stderr_size?: number;
-  complete?: boolean;
-}
-
 export const waiting: readonly State[] = ['queued', 'scheduled', 'blocked', 'held'];
 export const live: readonly State[] = ['starting', 'running', 'paused', 'stopping'];
 export const ended: readonly State[] = ['completed', 'failed', 'stopped', 'skipped'];

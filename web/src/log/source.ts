@@ -44,10 +44,12 @@ export async function findTrouble(w: Which, before: number, stop: AbortSignal): 
   let end = before;
   while (end > 0 && before - end < farthest && !stop.aborted) {
     const from = Math.max(0, end - step);
-    const text = decoder.decode((await readLog(w, from, end - from)).data.subarray(0, end - from));
+    // A little of what was looked through before: a line may lie across the border.
+    const until = Math.min(before, end + 512);
+    const text = decoder.decode((await readLog(w, from, until - from)).data);
     let to = text.length;
     while (to > 0) {
-      const start = text.lastIndexOf('\n', to - 2) + 1;
+      const start = to < 2 ? 0 : text.lastIndexOf('\n', to - 2) + 1;
       if (trouble.test(text.slice(start, to))) return from + start;
       to = start;
     }

@@ -38,10 +38,15 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
     getItemKey: (i) => win.lines[i]?.at ?? i,
     overscan: 30,
   });
-  // While following, the end is in sight after each change.
+  // While following, the end is in sight after each change; else what is in sight stays, and lines
+  // that came or went above it move the place by as much.
+  const shift = useRef(0);
   useLayoutEffect(() => {
     const el = scroller.current;
-    if (follow && el) el.scrollTop = el.scrollHeight;
+    if (!el) return;
+    if (follow) el.scrollTop = el.scrollHeight;
+    else if (shift.current !== 0) el.scrollTop += shift.current;
+    shift.current = 0;
   }, [version, follow, wrap]);
 
   // Open at the end, whatever the size.
@@ -107,8 +112,8 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
       void win
         .older()
         .then((n) => {
+          shift.current += n * lineHeight;
           redraw();
-          if (n > 0) el.scrollTop += n * lineHeight;
         }, setError)
         .finally(() => (loading.current = false));
     } else if (bottom < 2000 && !win.atEnd) {
@@ -116,8 +121,8 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
       void win
         .newer()
         .then((over) => {
+          shift.current -= over * lineHeight;
           redraw();
-          if (over > 0) el.scrollTop -= over * lineHeight;
         }, setError)
         .finally(() => (loading.current = false));
     }

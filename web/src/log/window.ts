@@ -20,6 +20,7 @@ export interface Line {
 const chunk = 256 << 10; // bytes a read
 const piece = 16 << 10; // most bytes of a line in one piece
 const most = 30_000; // lines kept
+const stride = 8_000; // most lines that one read adds, so that what is in sight is never pushed out
 
 const decoder = new TextDecoder();
 
@@ -54,14 +55,14 @@ export class LogWindow {
   openEnd(): Promise<void> {
     return this.inTurn(async () => {
       this.size = Math.max(this.size, (await this.read(0, 1)).size);
-      await this.load(Math.max(0, this.size - chunk));
+      await this.load(Math.max(0, this.size - chunk), this.size);
     });
   }
 
   // openAt begins anew so that offset is in the window; it returns the line that offset is in.
   openAt(offset: number): Promise<number> {
     return this.inTurn(async () => {
-      if (!(offset >= this.start && offset < this.end)) await this.load(Math.max(0, offset - chunk / 2));
+      if (!(offset >= this.start && offset < this.end)) await this.load(Math.max(0, offset - chunk / 2), offset);
       return this.lineOf(offset);
     });
   }
@@ -77,11 +78,15 @@ export class LogWindow {
     return Math.max(0, low);
   }
 
-  private async load(from: number): Promise<void> {
+  // load begins anew from a byte on, and keeps the lines around another one.
+  private async load(from: number, around: number): Promise<void> {
     const part = await this.read(from, chunk);
     this.size = Math.max(this.size, part.size);
     const begin = from === 0 ? 0 : firstLine(part.data);
-    const lines = cut(part.data, begin, from, plain, from + part.data.length >= this.size);
+    const all = cut(part.data, begin, from, plain, from + part.data.length >= this.size);
+    const i = all.findLastIndex((l) => l.at <= around);
+    const first = Math.max(0, Math.min(i - stride / 2, all.length - stride));
+    const lines = all.slice(first, first + stride);
     this.lines = lines;
     this.start = lines[0]?.at ?? from + begin;
     this.end = lines.at(-1)?.end ?? this.start;
@@ -98,9 +103,9 @@ export class LogWindow {
       this.size = Math.max(this.size, part.size);
       const data = part.data.subarray(0, want);
       if (data.length < want) return 0; // the log has been cut since
-      const lines = cut(data, from === 0 ? 0 : firstLine(data), from, plain, true);
+      const lines = cut(data, from === 0 ? 0 : firstLine(data), from, plain, true).slice(-stride);
       if (lines.length === 0) return 0;
-      this.lines = [...lines, ...this.lines].slice(0, Math.max(most, lines.length));
+      this.lines = [...lines, ...this.lines].slice(0, most);
       this.start = lines[0]?.at ?? this.start;
       this.end = this.lines.at(-1)?.end ?? this.end;
       this.firstNumber = this.start === 0 ? 1 : undefined;
@@ -121,7 +126,7 @@ export class LogWindow {
       const before = open ? this.lines.slice(0, -1) : this.lines;
       const prior = before.at(-1);
       const style = open ? last.style : prior ? styleAfter(prior.text, prior.style) : plain;
-      const lines = cut(part.data, 0, from, style, from + part.data.length >= this.size);
+      const lines = cut(part.data, 0, from, style, from + part.data.length >= this.size).slice(0, stride);
       const all = [...before, ...lines];
       const over = Math.max(0, all.length - most);
       this.lines = over > 0 ? all.slice(over) : all;

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
 import { Link } from 'wouter';
-import { get, type Params } from '../api/client';
+import { ApiError, get, type Params } from '../api/client';
 import { live, states, waiting, type Job, type Machine, type Page, type State, type Stats, type Status } from '../api/types';
 import { newest, stamp, useMachine, useStatus, useWatch } from '../feed/live';
 import { useI18n } from '../i18n';
@@ -39,7 +39,6 @@ export function Overview() {
   const { t } = useI18n();
   const status = useStatus();
   const operator = useMay('operator');
-  const [range, setRange] = useState<Range>('1h');
   const running = useJobs({ state: live, limit: shown });
   const waits = useJobs({ state: waiting, limit: sample });
   const failed = useJobs({ state: ['failed', 'skipped'], ended_since: '24h', sort: '-ended', limit: shown });
@@ -67,20 +66,7 @@ export function Overview() {
           </Section>
         </div>
         <div className="overview-side">
-          <Section
-            title={t('over.flow')}
-            aside={
-              <div className="ranges" role="group" aria-label={t('over.range')}>
-                {ranges.map((r) => (
-                  <button key={r} type="button" className={r === range ? 'tab here' : 'tab'} aria-pressed={r === range} onClick={() => setRange(r)}>
-                    {t(`range.${r}`)}
-                  </button>
-                ))}
-              </div>
-            }
-          >
-            <Charts range={range} />
-          </Section>
+          <Flow />
           <Section title={t('over.waiting')} aside={<More n={nWaiting} to="state:waiting" />}>
             <Waiting jobs={waits.data?.jobs ?? []} total={nWaiting} />
           </Section>
@@ -207,18 +193,38 @@ function StateBar({ status }: { status: Status }) {
   );
 }
 
-function Charts({ range }: { range: Range }) {
+// Flow is how much ends and how long jobs wait. A service that keeps no statistics has none to show.
+function Flow() {
   const { t } = useI18n();
+  const [range, setRange] = useState<Range>('1h');
   const stats = useQuery({ queryKey: ['stats', range], meta: { live: 'slow' }, queryFn: ({ signal }) => get<Stats>('/api/stats', { range, buckets: 60 }, signal), placeholderData: (old) => old });
-  if (stats.error) return <Failure error={stats.error} retry={() => void stats.refetch()} />;
-  if (!stats.data) return <div className="chart-room" aria-busy="true" />;
+  if (stats.error instanceof ApiError && stats.error.code === 'not_found') return null;
   return (
-    <>
-      <h3 className="chart-title">{t('over.throughput')}</h3>
-      <Throughput stats={stats.data} />
-      <h3 className="chart-title">{t('over.latency')}</h3>
-      <Latency stats={stats.data} />
-    </>
+    <Section
+      title={t('over.flow')}
+      aside={
+        <div className="ranges" role="group" aria-label={t('over.range')}>
+          {ranges.map((r) => (
+            <button key={r} type="button" className={r === range ? 'tab here' : 'tab'} aria-pressed={r === range} onClick={() => setRange(r)}>
+              {t(`range.${r}`)}
+            </button>
+          ))}
+        </div>
+      }
+    >
+      {stats.error ? (
+        <Failure error={stats.error} retry={() => void stats.refetch()} />
+      ) : stats.data ? (
+        <>
+          <h3 className="chart-title">{t('over.throughput')}</h3>
+          <Throughput stats={stats.data} />
+          <h3 className="chart-title">{t('over.latency')}</h3>
+          <Latency stats={stats.data} />
+        </>
+      ) : (
+        <div className="chart-room" aria-busy="true" />
+      )}
+    </Section>
   );
 }
 
@@ -231,7 +237,7 @@ function MachineSection() {
   if (!m) return null;
   const used = m.memory_total - m.memory_available;
   const rows: [string, number, number, string][] = [
-    [t('machine.load'), m.load[0], m.cpus, t('machine.load.of', { load: m.load.map((x) => x.toFixed(2)).join(' '), n: m.cpus })],
+    [t('machine.load'), m.load[0] ?? 0, m.cpus, t('machine.load.of', { load: m.load.map((x) => x.toFixed(2)).join(' '), n: m.cpus })],
     [t('machine.memory'), used, m.memory_total, t('machine.of', { used: f.bytes(used), total: f.bytes(m.memory_total) })],
   ];
   if (m.disk_total) rows.push([t('machine.disk'), m.disk_total - m.disk_free, m.disk_total, t('machine.free', { free: f.bytes(m.disk_free) })]);
