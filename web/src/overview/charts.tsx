@@ -10,6 +10,7 @@ interface Line {
   colour: string; // a variable of tokens.css
   values: (number | null)[];
   bars?: boolean;
+  own?: number[]; // what the legend says, where values stand on others
 }
 
 const height = 110;
@@ -22,8 +23,8 @@ function Chart({ at, lines, format, label, summary }: { at: number[]; lines: Lin
   const chart = useRef<uPlot>(undefined);
   const scheme = useComputedColorScheme('light', { getInitialValueInEffect: false });
   const data: uPlot.AlignedData = [at, ...lines.map((l) => l.values)];
-  const latest = useRef({ data, format, clock: f.clock });
-  latest.current = { data, format, clock: f.clock };
+  const latest = useRef({ data, format, clock: f.clock, lines });
+  latest.current = { data, format, clock: f.clock, lines };
   const names = lines.map((l) => l.label).join();
 
   useEffect(() => {
@@ -43,15 +44,18 @@ function Chart({ at, lines, format, label, summary }: { at: number[]; lines: Lin
           { ...axis, size: 54, space: 30, values: (_u, ticks) => ticks.map((n) => latest.current.format(n)) },
         ],
         series: [
-          { label: '', value: (_u, s) => (s === null || s === undefined ? '' : latest.current.clock(s * 1000)) },
-          ...lines.map((l): uPlot.Series => ({
+          { label: '\u00a0', value: (_u, s) => (s === null || s === undefined ? '' : latest.current.clock(s * 1000)) },
+          ...lines.map((l, i): uPlot.Series => ({
             label: l.label,
             stroke: token(l.colour),
             width: 1.5,
             fill: l.bars ? token(l.colour) : `${token(l.colour)}22`,
             points: { show: false },
             ...(l.bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.8, 12], align: 1 }), width: 0 } : {}),
-            value: (_u, n) => (n === null || n === undefined ? '–' : latest.current.format(n)),
+            value: (_u, n, _s, at) => {
+              const v = at === null ? null : (latest.current.lines[i]?.own?.[at] ?? n);
+              return v === null || v === undefined ? '–' : latest.current.format(v);
+            },
           })),
         ],
       },
@@ -91,8 +95,8 @@ export function Throughput({ stats }: { stats: Stats }) {
     <Chart
       at={rows.map((r) => seconds(r.at))}
       lines={[
-        { label: t('chart.ended'), colour: '--s-completed', values: all, bars: true },
-        { label: t('chart.notOk'), colour: '--s-stopped', values: stopped, bars: true },
+        { label: t('state.completed'), colour: '--s-completed', values: all, own: rows.map((r) => r.completed), bars: true },
+        { label: t('state.stopped'), colour: '--s-stopped', values: stopped, own: rows.map((r) => r.stopped), bars: true },
         { label: t('state.failed'), colour: '--s-failed', values: failed, bars: true },
       ]}
       format={(n) => f.number(n)}
