@@ -14,6 +14,7 @@ export type Filter = Schemas['Filter'];
 export type ActRequest = Schemas['ActRequest'];
 export type ActResult = Schemas['ActResult'];
 export type Usage = Schemas['Usage'];
+export type Stats = Schemas['Stats'];
 export type Problem = Omit<Schemas['Problem'], 'code'> & { code: string };
 export type Action = ActRequest['action'];
 
@@ -48,13 +49,6 @@ export interface Setting {
   key: string;
   value: unknown;
   source: string;
-}
-export interface Stats {
-  from: string;
-  to: string;
-  step: number;
-  throughput: { at: string; completed: number; failed: number; stopped: number }[];
-  latency: { at: string; p50: number; p95: number }[];
 }
 export interface Machine {
   load: [number, number, number];
