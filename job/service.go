@@ -18,6 +18,7 @@ type Service interface {
 	LogSearchService
 	DaemonService
 	MachineService
+	StatsService
 }
 
 // JobService is what is done with jobs.

@@ -29,6 +29,7 @@ type core struct {
 	o    *Options
 	proc *procView
 	in   *mailbox
+	done *tally
 
 	// What callers read while the core works.
 	queues        atomic.Pointer[map[string]job.Queue]
@@ -74,6 +75,9 @@ func newCore(ctx context.Context, o *Options, proc *procView, in *mailbox) (*cor
 	c := &core{o: o, proc: proc, in: in, live: map[int64]*job.Job{},
 		queueLive: map[string]int{}, envs: map[int64][]string{}}
 	var err error
+	if c.done, err = newTally(ctx, o); err != nil {
+		return nil, err
+	}
 	if c.cursor, err = o.Store.Cursor(ctx); err != nil {
 		return nil, fmt.Errorf("read the runner's cursor: %w", err)
 	}
@@ -285,6 +289,7 @@ func (c *core) settle(t *tx) {
 			stops = append(stops, *e.stop)
 		}
 	}
+	c.done.count(t)
 	if t.cursor != nil {
 		c.cursor = *t.cursor
 	}

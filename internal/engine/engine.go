@@ -113,6 +113,7 @@ func Start(ctx context.Context, o Options) (*Engine, error) {
 	e.wg.Go(func() { (&link{o: &e.o, in: in, epoch: epoch, quit: &c.quit}).run(run) })
 	e.wg.Go(func() { proc.run(run) })
 	e.wg.Go(func() { e.feeds.run(run) })
+	e.wg.Go(func() { c.done.run(run, e.done) })
 	e.wg.Go(func() { e.cleanUp(run) })
 	return e, nil
 }

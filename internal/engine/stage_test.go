@@ -183,6 +183,7 @@ func onStage(t *testing.T, atOnce int, f func(*testing.T, *stage)) {
 		s.feeds = newFeeds(s.Engine)
 		s.wg.Go(func() { defer close(s.done); c.run(ctx) })
 		s.wg.Go(func() { s.feeds.run(ctx) })
+		s.wg.Go(func() { c.done.run(ctx, s.done) })
 		defer func() {
 			s.Close()
 			if err := registry.Close(); err != nil {

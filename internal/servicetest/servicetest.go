@@ -28,7 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) job.Service) {
 		cases []testCase
 	}{
 		{"Add", addCases}, {"Batch", batchCases}, {"List", listCases}, {"Outcome", outcomeCases}, {"Act", actCases},
-		{"Logs", logCases}, {"Events", eventCases}, {"Feed", feedCases}, {"Queues", queueCases}, {"Daemon", daemonCases},
+		{"Logs", logCases}, {"Events", eventCases}, {"Feed", feedCases}, {"Queues", queueCases}, {"Daemon", daemonCases}, {"Stats", statsCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

@@ -24,6 +24,7 @@ type Store interface {
 	Retention
 	Node
 	Access
+	Stats
 	io.Closer
 }
 

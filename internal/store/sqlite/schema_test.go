@@ -113,7 +113,7 @@ func fillKept(ctx context.Context, s *sqlite.Store) error {
 	if _, err := s.NextEpoch(ctx, 11); err != nil {
 		return err
 	}
-	return fillAccess(ctx, s, at)
+	return errors.Join(fillAccess(ctx, s, at), fillStats(ctx, s, at))
 }
 
 // fillAccess is fillKept for what came with schema 2.
@@ -122,6 +122,13 @@ func fillAccess(ctx context.Context, s *sqlite.Store, at time.Time) error {
 	session := store.Session{Hash: store.Hash{4, 5}, Name: "ci", Role: job.Viewer, UID: job.NoUID, TokenID: "1f", CreatedAt: at, ExpiresAt: at.Add(time.Hour), SeenAt: at}
 	return errors.Join(s.AddToken(ctx, token), s.AddSession(ctx, session), s.UseTokens(ctx, map[string]time.Time{"1f": at.Add(time.Minute)}),
 		s.AddAudit(ctx, []job.AuditEntry{{At: at, Who: "root", Role: job.Admin, Via: job.ViaSocket, Action: "add token", Target: "token ci", Outcome: "done"}}))
+}
+
+// fillStats is fillKept for what came with schema 3.
+func fillStats(ctx context.Context, s *sqlite.Store, at time.Time) error {
+	m := store.Minute{At: at.Truncate(time.Minute), Completed: 1, Failed: 2, Stopped: 300}
+	m.Waits[3], m.Waits[20] = 7, 1000
+	return s.PutMinutes(ctx, []store.Minute{m}, m.At)
 }
 
 // contents is all that a registry holds, as text.
@@ -161,6 +168,10 @@ func contents(t *testing.T, s *sqlite.Store) string {
 		b.Write(append(c.JSON, '\n'))
 	}
 	sayAccess(t, s, say)
+	minutes, err := s.Minutes(t.Context(), time.Time{})
+	if err != nil || len(minutes) > 0 {
+		say(minutes, err)
+	}
 	return b.String()
 }
 

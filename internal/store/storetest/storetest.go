@@ -26,7 +26,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}{
 		{"Add", testAdd}, {"AddLimits", testAddLimits}, {"Commit", testCommit}, {"Candidates", testCandidates},
 		{"List", testList}, {"Outcomes", testOutcomes}, {"Queues", testQueues}, {"Counts", testCounts}, {"Changes", testChanges},
-		{"Retention", testRetention}, {"Import", testImport}, {"Node", testNode}, {"Tokens", testTokens}, {"Sessions", testSessions}, {"Audit", testAudit}, {"Concurrency", testConcurrency}, {"Model", testModel},
+		{"Retention", testRetention}, {"Import", testImport}, {"Node", testNode}, {"Tokens", testTokens}, {"Sessions", testSessions}, {"Audit", testAudit}, {"Stats", testStats},
+		{"Concurrency", testConcurrency}, {"Model", testModel},
 	}
 	for _, a := range areas {
 		t.Run(a.name, func(t *testing.T) { a.run(t, open) })

@@ -489,6 +489,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How many jobs ended, and how long they had waited
+         * @description From counters of each minute of the last seven days, whatever is on record now. Buckets are whole minutes and begin at multiples of their length; the last one is not over yet. A crash of the daemon loses the last minute.
+         */
+        get: operations["getStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/status": {
         parameters: {
             query?: never;
@@ -1374,6 +1394,74 @@ export interface components {
         ShutdownOptions: {
             /** @description Leave live jobs running. */
             keep_jobs?: boolean;
+        };
+        /** @description What was done in a time, in buckets. */
+        Stats: {
+            /**
+             * Format: date-time
+             * @description Where the first bucket begins.
+             */
+            from: string;
+            /** @description The same buckets. */
+            latency: components["schemas"]["StatsWaited"][];
+            /**
+             * Format: int64
+             * @description Length of a bucket, seconds.
+             */
+            step: number;
+            /** @description Oldest first. */
+            throughput: components["schemas"]["StatsEnds"][];
+            /**
+             * Format: date-time
+             * @description Where the last bucket ends, which may be still to come.
+             */
+            to: string;
+        };
+        /** @description How many jobs ended in a bucket. */
+        StatsEnds: {
+            /**
+             * Format: date-time
+             * @description Where the bucket begins.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            completed: number;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            stopped: number;
+        };
+        /** @description How long the jobs that started in a bucket had been queued, in seconds; to a sixth. */
+        StatsWaited: {
+            /**
+             * Format: date-time
+             * @description Where the bucket begins.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description How many started.
+             */
+            n: number;
+            /**
+             * Format: double
+             * @description Half of them at most; 0 where there were none.
+             */
+            p50: number;
+            /**
+             * Format: double
+             * @description 95 of a hundred at most.
+             */
+            p95: number;
         };
         /** @description The daemon at a glance. */
         Status: {
@@ -3695,6 +3783,76 @@ export interface operations {
             };
             /** @description Forbidden: forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getStats: {
+        parameters: {
+            query?: {
+                /** @description How far back; none is 1h. */
+                range?: "1h" | "24h" | "7d";
+                /** @description At most so many buckets, up to 1000; 0 or none is 60. */
+                buckets?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: invalid */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

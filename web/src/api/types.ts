@@ -14,6 +14,7 @@ export type Filter = Schemas['Filter'];
 export type ActRequest = Schemas['ActRequest'];
 export type ActResult = Schemas['ActResult'];
 export type Usage = Schemas['Usage'];
+export type Stats = Schemas['Stats'];
 export type Problem = Omit<Schemas['Problem'], 'code'> & { code: string };
 export type Action = ActRequest['action'];
 
@@ -25,13 +26,6 @@ export type AuditEntry = Schemas['AuditEntry'];
 export type Setting = Schemas['Setting'];
 export type Machine = Schemas['Machine'];
 export type LogSize = Schemas['FeedLog'];
-export interface Stats {
-  from: string;
-  to: string;
-  step: number;
-  throughput: { at: string; completed: number; failed: number; stopped: number }[];
-  latency: { at: string; p50: number; p95: number }[];
-}
 export const waiting: readonly State[] = ['queued', 'scheduled', 'blocked', 'held'];
 export const live: readonly State[] = ['starting', 'running', 'paused', 'stopping'];
 export const ended: readonly State[] = ['completed', 'failed', 'stopped', 'skipped'];

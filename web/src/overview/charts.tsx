@@ -51,6 +51,7 @@ function Chart({ at, lines, format, label, summary }: { at: number[]; lines: Lin
             width: 1.5,
             fill: l.bars ? token(l.colour) : `${token(l.colour)}22`,
             points: { show: false },
+            spanGaps: true,
             ...(l.bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.8, 12], align: 1 }), width: 0 } : {}),
             value: (_u, n, _s, at) => {
               const v = at === null ? null : (latest.current.lines[i]?.own?.[at] ?? n);
@@ -109,13 +110,14 @@ export function Throughput({ stats }: { stats: Stats }) {
 export function Latency({ stats }: { stats: Stats }) {
   const { t, f } = useI18n();
   const rows = stats.latency;
-  const last = rows.findLast((r) => r.p95 > 0);
+  // Where nothing started there is no wait, not one of zero.
+  const last = rows.findLast((r) => r.n > 0);
   return (
     <Chart
       at={rows.map((r) => seconds(r.at))}
       lines={[
-        { label: 'p95', colour: '--s-held', values: rows.map((r) => r.p95) },
-        { label: 'p50', colour: '--s-running', values: rows.map((r) => r.p50) },
+        { label: 'p95', colour: '--s-held', values: rows.map((r) => (r.n > 0 ? r.p95 : null)) },
+        { label: 'p50', colour: '--s-running', values: rows.map((r) => (r.n > 0 ? r.p50 : null)) },
       ]}
       format={f.duration}
       label={t('over.latency')}
