@@ -255,6 +255,14 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
 	defer stop()
 	beside.Go(func() { d.notify.Watch(serving, d.alive) })
 	beside.Go(func() { d.reloadOnHangup(serving) })
+	work := make(chan struct{}, 1)
+	d.hub.OnCommit(func() {
+		select {
+		case work <- struct{}{}:
+		default: // one token stands for any number
+		}
+	})
+	beside.Go(func() { giveBack(serving, work) })
 	if d.web != nil {
 		beside.Go(func() { d.web.port.Run(serving) })
 	}

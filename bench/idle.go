@@ -29,8 +29,9 @@ func measureIdle(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		// Idle begins when the work's last echoes are over.
-		if err := pause(ctx, time.Second); err != nil {
+		// Idle begins when the work's last echoes are over: two seconds after it the daemon, once, gives
+		// memory back.
+		if err := pause(ctx, 4*time.Second); err != nil {
 			return err
 		}
 		for _, p := range []struct {

@@ -156,7 +156,7 @@ func TestEveryRouteAsksWho(t *testing.T) {
 			if !slices.Contains(job.LoginRoles, op.Role) || len(op.Security) != 2 {
 				t.Errorf("%s %s has the role %q", method, path, op.Role)
 			}
-			// What a feed watches is its reader's own affair, and changes nothing else.
+			// What a feed of one's own watches changes nothing for anybody else.
 			if method != "GET" && op.Role == job.Viewer && path != "/api/feed/{feed}" {
 				t.Errorf("a viewer may %s %s", method, path)
 			}
