@@ -3,7 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -50,8 +49,6 @@ func (h *Handler) metrics(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", metricsType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	h.writeAll(w, text)
+	h.answer(w, r.Request, http.StatusOK, metricsType, text)
 	return nil
 }
