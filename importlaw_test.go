@@ -45,6 +45,9 @@ var importLaw = map[string]rule{
 	"internal/auth":          {own: "job internal/store"},
 	"internal/auth/authtest": {own: "job internal/auth internal/engine/enginetest"},
 
+	"internal/metrics":             {own: "job"},
+	"internal/metrics/metricstest": {},
+
 	"internal/config":      {own: "job", libs: "github.com/pelletier/go-toml/v2 golang.org/x/sys"},
 	"internal/httpapi":     {own: "job", libs: "github.com/danielgtaylor/huma/v2 golang.org/x/sys"},
 	"internal/install":     {own: "job internal/systemd packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},

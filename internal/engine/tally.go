@@ -27,11 +27,14 @@ type tally struct {
 	mu      sync.Mutex
 	minutes map[int64]*store.Minute // by minutes since 1970
 	unsaved map[int64]bool
-	some    chan struct{} // holds a token while there may be something unsaved
+	claimed map[int64]time.Time // when jobs that are starting were
+	total   Counted             // since the start
+	some    chan struct{}       // holds a token while there may be something unsaved
 }
 
 func newTally(ctx context.Context, o *Options) (*tally, error) {
-	y := &tally{o: o, minutes: map[int64]*store.Minute{}, unsaved: map[int64]bool{}, some: make(chan struct{}, 1)}
+	y := &tally{o: o, minutes: map[int64]*store.Minute{}, unsaved: map[int64]bool{},
+		claimed: map[int64]time.Time{}, total: Counted{Ends: map[End]int64{}}, some: make(chan struct{}, 1)}
 	known, err := o.Store.Minutes(ctx, y.oldest())
 	if err != nil {
 		return nil, fmt.Errorf("read what was done in the last days: %w", err)
@@ -63,24 +66,48 @@ func (y *tally) count(t *tx) {
 		if e == nil {
 			continue // a conflict
 		}
-		if at := startOf(e); !at.IsZero() && !e.from.QueuedAt.IsZero() {
-			if m := y.minute(at, now); m != nil {
-				m.Waits.Add(at.Sub(e.from.QueuedAt))
-			}
+		if at := startOf(e); !at.IsZero() {
+			y.started(e, at, now)
 		}
-		if !e.to.State.Ended() || e.from.State.Ended() {
-			continue
+		switch {
+		case e.to.State == job.Starting && e.from.State.Waiting():
+			y.claimed[id] = t.at
+		case e.to.State != job.Starting:
+			delete(y.claimed, id)
 		}
-		if m := y.minute(e.to.FinishedAt, now); m != nil {
-			switch e.to.State {
-			case job.Completed:
-				m.Completed++
-			case job.Failed:
-				m.Failed++
-			case job.Stopped:
-				m.Stopped++
-			}
+		if e.to.State.Ended() && !e.from.State.Ended() {
+			y.ended(e.to, now)
 		}
+	}
+}
+
+func (y *tally) started(e *edit, at time.Time, now int64) {
+	if claimed, ok := y.claimed[e.to.ID]; ok { // by this daemon
+		y.total.StartDelay.add(at.Sub(claimed))
+	}
+	if e.from.QueuedAt.IsZero() {
+		return
+	}
+	wait := at.Sub(e.from.QueuedAt)
+	y.total.QueueWait.add(wait)
+	if m := y.minute(at, now); m != nil {
+		m.Waits.Add(wait)
+	}
+}
+
+func (y *tally) ended(j *job.Job, now int64) {
+	y.total.Ends[End{j.State, j.Reason}]++
+	m := y.minute(j.FinishedAt, now)
+	if m == nil {
+		return
+	}
+	switch j.State {
+	case job.Completed:
+		m.Completed++
+	case job.Failed:
+		m.Failed++
+	case job.Stopped:
+		m.Stopped++
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -92,14 +91,12 @@ func (h *Handler) reload(w http.ResponseWriter, r *request) error {
 	return h.reply(w, r, http.StatusOK, what)
 }
 
-func (h *Handler) document(w http.ResponseWriter, _ *request) error {
+func (h *Handler) document(w http.ResponseWriter, r *request) error {
 	doc, err := withVersion(h.o.Version)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(doc)))
-	h.writeAll(w, doc)
+	h.answer(w, r.Request, http.StatusOK, "application/json", doc)
 	return nil
 }
 

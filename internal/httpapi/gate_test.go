@@ -88,6 +88,24 @@ func (w *web) want(status int, method, path, body string, header ...string) (*ht
 	return resp, text
 }
 
+// raw sends a request as it is written and returns the header of the answer.
+func (w *web) raw(request string) *http.Response {
+	w.Helper()
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, request); err != nil {
+		w.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return resp
+}
+
 // login logs a browser in and returns its cookie.
 func (w *web) login(body string) *http.Cookie {
 	w.Helper()
@@ -399,32 +417,16 @@ func TestForwardedAddress(t *testing.T) {
 // TestTooMuch sends what nobody sends by accident.
 func TestTooMuch(t *testing.T) {
 	w := openWeb(t, func(o *httpapi.Options) { o.ReadTimeout = 100 * time.Millisecond })
-	raw := func(request string) *http.Response {
-		t.Helper()
-		c, err := net.Dial("tcp", w.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := io.WriteString(c, request); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp
-	}
-	if resp := raw("GET /api/me HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\n"); resp.StatusCode != 431 {
+	if resp := w.raw("GET /api/me HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\n"); resp.StatusCode != 431 {
 		t.Errorf("a long header: %s", resp.Status)
 	}
-	if resp := raw("GET /api/me HTTP/1.1\r\n\r\n"); resp.StatusCode != 400 {
+	if resp := w.raw("GET /api/me HTTP/1.1\r\n\r\n"); resp.StatusCode != 400 {
 		t.Errorf("no Host: %s", resp.Status)
 	}
-	if resp := raw("GET http://evil.example/api/me HTTP/1.1\r\nHost: localhost\r\n\r\n"); resp.StatusCode != 421 {
+	if resp := w.raw("GET http://evil.example/api/me HTTP/1.1\r\nHost: localhost\r\n\r\n"); resp.StatusCode != 421 {
 		t.Errorf("another host in the request line: %s", resp.Status)
 	}
-	if resp := raw("POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{"); resp.StatusCode != 408 {
+	if resp := w.raw("POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n{"); resp.StatusCode != 408 {
 		t.Errorf("a body that does not come: %s", resp.Status)
 	}
 	w.want(401, "POST", "/api/jobs", strings.Repeat("x", 100<<10))

@@ -29,6 +29,8 @@ type Options struct {
 	// BehindProxy says that a proxy in front speaks TLS and says in X-Forwarded-For from where a
 	// request comes.
 	BehindProxy bool
+	// Metrics returns what is counted, in the text format of Prometheus; nil = nothing is.
+	Metrics func(context.Context) ([]byte, error)
 	// Page answers GET for what is no part of the API; nil = one at / that says how to build it.
 	Page http.Handler
 	// Heartbeat is how often an event stream without events says that it lives; 0 = 15 s.

@@ -31,7 +31,8 @@ func open(t *testing.T) *api {
 	t.Helper()
 	e := enginetest.Start(t, nil)
 	g := authtest.Guard(t, e)
-	return over(t, e, httpapi.Options{Service: g.Service, Gate: g.Gate, Access: g.Gate, Version: "test"})
+	return over(t, e, httpapi.Options{Service: g.Service, Gate: g.Gate, Access: g.Gate, Version: "test",
+		Metrics: func(context.Context) ([]byte, error) { return []byte("up 1\n"), nil }})
 }
 
 func over(t *testing.T, e *enginetest.Fixture, o httpapi.Options) *api {

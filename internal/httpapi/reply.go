@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"sync"
 )
 
@@ -36,11 +35,7 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, cont
 		http.Error(w, `{"type":"about:blank","title":"Internal Server Error","status":500,"code":"internal"}`, http.StatusInternalServerError)
 		return
 	}
-	header := w.Header()
-	header["Content-Type"] = []string{contentType}
-	header["Content-Length"] = []string{strconv.Itoa(b.Len())}
-	w.WriteHeader(status)
-	h.writeAll(w, b.Bytes())
+	h.answer(w, r, status, contentType, b.Bytes())
 }
 
 // inBuffer is what net/http takes without writing to the client, in bytes.

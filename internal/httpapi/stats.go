@@ -7,8 +7,14 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
+const metricsType = "text/plain; version=0.0.4; charset=utf-8"
+
 func (h *Handler) statsRoutes() []route {
 	return []route{{
+		method: http.MethodGet, path: "/metrics", role: job.Viewer, id: "getMetrics", group: "daemon", summary: "What is counted, for Prometheus",
+		about:  "The text format, version 0.0.4. Counters begin at 0 with the daemon.",
+		status: 200, result: "", contentType: metricsType, errors: []job.Code{job.NotFound}, serve: h.metrics,
+	}, {
 		method: http.MethodGet, path: "/api/stats", role: job.Viewer, id: "getStats", group: "daemon", summary: "How many jobs ended, and how long they had waited",
 		about: "From counters of each minute of the last seven days, whatever is on record now. Buckets are whole minutes and begin at multiples of their length; the last one is not over yet. " +
 			"A crash of the daemon loses the last minute.",
@@ -33,4 +39,16 @@ func (h *Handler) stats(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return h.reply(w, r, http.StatusOK, s)
+}
+
+func (h *Handler) metrics(w http.ResponseWriter, r *request) error {
+	if h.o.Metrics == nil {
+		return &job.Error{Code: job.NotFound, Message: "this service counts nothing for Prometheus", Hint: "GET /api/status has the counts"}
+	}
+	text, err := h.o.Metrics(r.Context())
+	if err != nil {
+		return err
+	}
+	h.answer(w, r.Request, http.StatusOK, metricsType, text)
+	return nil
 }
