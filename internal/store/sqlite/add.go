@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"database/sql/driver"
 	"fmt"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -18,16 +20,13 @@ func (s *Store) AddJobs(ctx context.Context, p store.AddJobs) (store.Added, erro
 	}
 	op := &addOp{opBase: opBase{lane: adding, grows: true, size: len(p.Jobs)}, at: p.At.UTC(),
 		maxWaiting: p.MaxWaiting, typeLimits: p.TypeLimits, rows: make([]row, len(p.Jobs))}
+	if err := encodeRows(op.rows, p.Jobs); err != nil {
+		return store.Added{}, err
+	}
 	// Jobs added together mostly share one slice: hash it once.
 	var last []string
 	var lastEnv *env
 	for i, n := range p.Jobs {
-		r, err := newRow(n.Job)
-		if err != nil {
-			return store.Added{}, atLine(err, i+1)
-		}
-		r.rev = 0
-		op.rows[i] = r
 		if i == 0 || !sameSlice(n.Env, last) {
 			last, lastEnv = n.Env, newEnv(n.Env)
 		}
@@ -40,6 +39,40 @@ func (s *Store) AddJobs(ctx context.Context, p store.AddJobs) (store.Added, erro
 		n.Job.ID, n.Job.Rev, n.Job.EnvID = op.first+int64(i), 1, op.envIDs[i]
 	}
 	return store.Added{Purged: op.purged}, nil
+}
+
+// encodeTogether is how many jobs of an addition are encoded by one goroutine: enough that it is worth one.
+const encodeTogether = 500
+
+// encodeRows makes the rows of jobs to add, by all processors where there are many. Errors: that of the
+// first job that can't be encoded, with its Line.
+func encodeRows(rows []row, jobs []store.NewJob) error {
+	parts := max(1, min(runtime.GOMAXPROCS(0), len(jobs)/encodeTogether))
+	size := (len(jobs) + parts - 1) / parts
+	errs := make([]error, parts)
+	var wg sync.WaitGroup
+	encode := func(part int) {
+		for i := part * size; i < min((part+1)*size, len(jobs)); i++ {
+			r, err := newRow(jobs[i].Job)
+			if err != nil {
+				errs[part] = atLine(err, i+1)
+				return
+			}
+			r.rev = 0
+			rows[i] = r
+		}
+	}
+	for part := 1; part < parts; part++ {
+		wg.Go(func() { encode(part) })
+	}
+	encode(0)
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sameSlice(a, b []string) bool {

@@ -200,3 +200,24 @@ func TestClosed(t *testing.T) {
 		t.Errorf("AddJobs: %v", err)
 	}
 }
+
+// TestManyJobsNameTheFirstThatFails: jobs that are encoded together on all processors are added all or
+// none, and the error is that of the first one.
+func TestManyJobsNameTheFirstThatFails(t *testing.T) {
+	s := open(t, sqlite.Options{Path: filepath.Join(t.TempDir(), "registry.db")})
+	p := benchAdd(3000)
+	p.Jobs[2900].Job.Params = []byte("{")
+	p.Jobs[1700].Job.Params = []byte("{")
+	_, err := s.AddJobs(t.Context(), p)
+	var e *job.Error
+	if !errors.As(err, &e) || e.Line != 1701 {
+		t.Errorf("got %v, want an error of line 1701", err)
+	}
+	if n := s.NextID(); n != 1 {
+		t.Errorf("the next number is %d: something was added", n)
+	}
+	p.Jobs[2900].Job.Params, p.Jobs[1700].Job.Params = nil, nil
+	if _, err := s.AddJobs(t.Context(), p); err != nil || p.Jobs[2999].Job.ID != 3000 {
+		t.Errorf("job 3000 has number %d, error %v", p.Jobs[2999].Job.ID, err)
+	}
+}
