@@ -239,13 +239,13 @@ func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
 	defer stopAccess() // when nothing is served any more: what was recorded last is written then
 	served := make(chan error, 1)
 	go func() { served <- handler.Serve(serving, listener, httpGrace) }()
-	if d.web != nil {
-		d.web.handler = handler
-		d.web.port.Open(ctx)
-	}
 	if err := os.WriteFile(d.c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
 		stop()
 		return errors.Join(fmt.Errorf("write the PID file: %w", err), <-served)
+	}
+	if d.web != nil {
+		d.web.handler = handler
+		d.web.port.Open(ctx) // what it opens, only Run below closes
 	}
 	d.log.Info("daemon ready", "version", Version(), "pid", os.Getpid(), "home", d.c.Paths.Home)
 	d.notify.Ready(ready)

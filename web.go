@@ -3,6 +3,8 @@ package queuemgr
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -35,7 +37,7 @@ func (d *daemon) newWeb() *web {
 	}
 	switch {
 	case w.c.TLS != "":
-		w.cert = tcp.Own(d.c.Paths.WebCertificate(), w.names(), time.Now)
+		w.cert = tcp.Own(d.c.Paths.WebCertificate(), w.names, time.Now)
 	case w.c.TLSCert != "":
 		w.cert = tcp.FromFiles(w.c.TLSCert, w.c.TLSKey)
 	}
@@ -128,7 +130,7 @@ func (w *web) url(addr net.Addr) string {
 
 // openGate makes what knows who may ask; admin and operators are those of the settings.
 func (d *daemon) openGate(ctx context.Context, roles func(job.Caller) job.Role, audit *auth.Recorder) (*auth.Gate, error) {
-	return auth.OpenGate(ctx, auth.GateOptions{Store: d.store, Audit: audit, Now: time.Now, RoleOf: roles, UserName: userNames(), Page: d.web.status, Log: d.log,
+	return auth.OpenGate(ctx, auth.GateOptions{Store: d.store, Audit: audit, Now: time.Now, RoleOf: roles, UserName: userNames(user.LookupId), Page: d.web.status, Log: d.log,
 		Settings: func() []job.Setting {
 			var settings []job.Setting
 			for _, v := range d.now.Load().Values() {
@@ -138,25 +140,25 @@ func (d *daemon) openGate(ctx context.Context, roles func(job.Caller) job.Role, 
 		}})
 }
 
-// userNames returns who users are now: one who is gone must not keep a login. Only root and the
-// daemon's own are remembered.
-func userNames() func(uid uint32) string {
-	find := func(uid uint32) string {
+// userNames returns who users are now, by lookup: one who is gone must not keep a login. Only the names
+// of root and the daemon's own user are remembered. That nobody can be looked up now says nothing of them.
+func userNames(lookup func(number string) (*user.User, error)) func(uid uint32) (string, error) {
+	var known sync.Map // uint32 → string
+	return func(uid uint32) (string, error) {
+		if name, ok := known.Load(uid); ok {
+			return name.(string), nil
+		}
 		number := strconv.FormatUint(uint64(uid), 10)
-		u, err := user.LookupId(number)
+		u, err := lookup(number)
+		if gone := user.UnknownUserIdError(0); errors.As(err, &gone) {
+			return number, nil
+		}
 		if err != nil {
-			return number
+			return "", fmt.Errorf("look up the user %s: %w", number, err)
 		}
-		return u.Username
-	}
-	root, own := sync.OnceValue(func() string { return find(0) }), sync.OnceValue(func() string { return find(uint32(os.Geteuid())) })
-	return func(uid uint32) string {
-		switch uid {
-		case 0:
-			return root()
-		case uint32(os.Geteuid()):
-			return own()
+		if uid == 0 || uid == uint32(os.Geteuid()) {
+			known.Store(uid, u.Username)
 		}
-		return find(uid)
+		return u.Username, nil
 	}
 }

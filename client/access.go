@@ -58,6 +58,12 @@ func (c *Client) AddLogin(ctx context.Context, role job.Role) (*job.Login, error
 	return l, nil
 }
 
+// EndLogins implements job.AccessService.
+func (c *Client) EndLogins(ctx context.Context) (ended job.EndedLogins, err error) {
+	err = c.call(ctx, http.MethodDelete, "/api/logins", nil, &ended)
+	return ended, err
+}
+
 // Audit implements job.AccessService.
 func (c *Client) Audit(ctx context.Context, cursor string, limit int) (page job.AuditPage, err error) {
 	q := url.Values{}

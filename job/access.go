@@ -90,6 +90,12 @@ type Login struct {
 	Fingerprint string    `json:"fingerprint,omitempty"` // SHA-256 of the certificate that the service has made
 }
 
+// EndedLogins says how many logins were ended, and links that had not been used.
+type EndedLogins struct {
+	Logins int `json:"logins"`
+	Links  int `json:"links"`
+}
+
 // Credentials are what a browser logs in with: one of the two.
 type Credentials struct {
 	Code  string `json:"code,omitempty"`  // of a link
@@ -136,6 +142,8 @@ type AccessService interface {
 	// AddLogin makes a link that logs a browser in with a role, "" = the caller's own. Errors:
 	// Invalid, Forbidden (a higher role than the caller's), WrongState (the page is not served).
 	AddLogin(ctx context.Context, role Role) (*Login, error)
+	// EndLogins ends all logins at once, and the links that were not used. Errors: Forbidden.
+	EndLogins(ctx context.Context) (EndedLogins, error)
 	// Audit returns a page of what was changed, by whom and from where. limit 0 = DefaultLimit.
 	Audit(ctx context.Context, cursor string, limit int) (AuditPage, error)
 	// Settings returns those in force.

@@ -2,8 +2,10 @@ package job
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -63,6 +65,14 @@ const (
 
 // Actions lists every action.
 var Actions = []Action{ActStart, ActStop, ActHold, ActDelete}
+
+// Check returns an error of code Invalid for what is no action.
+func (a Action) Check() error {
+	if slices.Contains(Actions, a) {
+		return nil
+	}
+	return &Error{Code: Invalid, Field: "action", Message: fmt.Sprintf("unknown action %.80q", string(a)), Hint: fmt.Sprintf("one of %v", Actions)}
+}
 
 // ActRequest is an action on all jobs that a filter selects; Limit and Cursor do not count.
 type ActRequest struct {

@@ -25,8 +25,12 @@ const (
 	auditAge   = 400 * 24 * time.Hour
 	auditKeep  = 500_000
 	auditPrune = 1000
-	// longestTarget bounds a target, in bytes.
-	longestTarget = 200
+	// longestText bounds an action and a target, in bytes.
+	longestText = 200
+	// Of what was refused or failed so many entries come into the audit at once, then one each
+	// failedEvery: whoever sends masses of it must not push everything else out.
+	failedAtOnce = 50
+	failedEvery  = 10 * time.Second
 )
 
 // Recorder writes the audit. Nobody waits for it: entries are written together soon after, and at
@@ -38,7 +42,9 @@ type Recorder struct {
 
 	mu      sync.Mutex
 	pending []note
-	lost    int64         // entries that there was no room for
+	lost    int64 // entries that there was no room for
+	failed  bucket
+	untold  int           // failures since the last that was recorded
 	wake    chan struct{} // holds a token when something is pending
 
 	writing sync.Mutex // held by who writes
@@ -131,9 +137,47 @@ func (r *Recorder) record(e note) {
 	if r == nil {
 		return
 	}
-	e.Target = shorten(e.Target)
+	e.Action, e.Target = shorten(e.Action), shorten(e.Target)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.put(e)
+}
+
+// fail records what was refused or failed, unless there is too much of it, and reports whether it did.
+func (r *Recorder) fail(e note) (told bool) {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed.leak(r.now(), failedEvery); r.failed.n > failedAtOnce-1 {
+		r.untold++
+		return false
+	}
+	r.failed.n++
+	if e.jobs.n > 0 {
+		e.Target, e.jobs = e.jobs.String(), span{}
+	}
+	e.Action, e.Target = shorten(e.Action), shorten(e.Target)
+	if r.untold > 0 {
+		e.Target = strings.TrimSpace(fmt.Sprintf("%s (%d more before were not recorded)", e.Target, r.untold))
+		r.untold = 0
+	}
+	r.put(e)
+	return true
+}
+
+// add records what was done, or what failed with err.
+func (r *Recorder) add(e note, err error) {
+	if err != nil {
+		r.fail(e)
+	} else {
+		r.record(e)
+	}
+}
+
+// put adds an entry to those to write. r.mu is held.
+func (r *Recorder) put(e note) {
 	if n := len(r.pending); n > 0 && r.pending[n-1].grows(e) {
 		r.pending[n-1].jobs = r.pending[n-1].jobs.with(e.jobs)
 		return
@@ -159,10 +203,10 @@ const actionAdd = "add"
 // shorten bounds a text and makes it valid UTF-8.
 func shorten(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= longestTarget {
+	if len(s) <= longestText {
 		return s
 	}
-	cut := longestTarget
+	cut := longestText
 	for !utf8.RuneStart(s[cut]) {
 		cut--
 	}
@@ -216,11 +260,10 @@ func (r *Recorder) flush(ctx context.Context) error {
 	}
 }
 
-// Read returns a page of the audit, with all that was recorded before.
+// Read returns a page of the audit, with all that was recorded before if that can be written.
 func (r *Recorder) Read(ctx context.Context, before int64, limit int) ([]job.AuditEntry, error) {
-	if err := r.flush(ctx); err != nil {
-		return nil, err
-	}
+	// An error was logged; what is on record can be read on a full disk, too.
+	_ = r.flush(ctx)
 	return r.store.Audit(ctx, before, limit)
 }
 
@@ -237,12 +280,12 @@ func entry(c job.Caller, role job.Role, action, target string, err error) job.Au
 }
 
 func (s *Service) audit(c job.Caller, action, target string, err error) {
-	s.o.Audit.Record(entry(c, s.o.RoleOf(c), action, target, err))
+	s.o.Audit.add(note{AuditEntry: entry(c, s.o.RoleOf(c), action, target, err)}, err)
 }
 
 // auditJobs records what was done to jobs.
 func (s *Service) auditJobs(c job.Caller, action string, jobs span, err error) {
-	s.o.Audit.record(note{AuditEntry: entry(c, s.o.RoleOf(c), action, "", err), jobs: jobs})
+	s.o.Audit.add(note{AuditEntry: entry(c, s.o.RoleOf(c), action, "", err), jobs: jobs}, err)
 }
 
 // auditAct records one line for an action, however many jobs it was done to.
@@ -261,5 +304,5 @@ func (s *Service) auditAct(c job.Caller, r job.ActRequest, done job.ActResult, e
 	if n := len(done.Failed); n > 0 && len(done.Done) > 0 {
 		e.Outcome = fmt.Sprintf("done, %d refused", n)
 	}
-	s.o.Audit.record(note{AuditEntry: e, jobs: jobs})
+	s.o.Audit.add(note{AuditEntry: e, jobs: jobs}, err)
 }

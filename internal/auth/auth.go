@@ -27,8 +27,9 @@ type Options struct {
 	RoleOf func(job.Caller) job.Role
 	// Accounts is nil in a user's own service, where every job runs as that user.
 	Accounts Accounts
-	// Audit is told of every change but additions over the unix socket, which the record of the job
-	// itself tells of. May be nil.
+	// Audit is told of every change, tried or done, and of what callers are refused. Additions over the
+	// unix socket it is told of only where they are refused: the record of the job itself tells of the
+	// others. May be nil.
 	Audit *Recorder
 }
 
@@ -62,7 +63,9 @@ func nobody() error {
 func (s *Service) require(ctx context.Context, needed right, what string) (job.Caller, error) {
 	c, role, err := s.caller(ctx)
 	if err == nil {
-		err = refuse(c, role, needed, what)
+		if err = refuse(c, role, needed, what); err != nil {
+			s.audit(c, what, "", err)
+		}
 	}
 	return c, err
 }
@@ -79,6 +82,15 @@ func mayTouch(c job.Caller, role job.Role, j *job.Job, what string) error {
 		Hint: fmt.Sprintf("ask %s, root, or somebody listed in the setting [access] operators", j.Owner)}
 }
 
+// mayRead returns an error unless the caller may do what with the output of j.
+func (s *Service) mayRead(c job.Caller, role job.Role, j *job.Job, what string) error {
+	err := mayTouch(c, role, j, what+" the output of")
+	if err != nil {
+		s.auditJobs(c, what+" output", spanOf(j.ID), err)
+	}
+	return err
+}
+
 // AddJob implements job.Service.
 func (s *Service) AddJob(ctx context.Context, spec job.Spec) (*job.Job, error) {
 	c, err := s.require(ctx, addJobs, "add jobs")
@@ -86,6 +98,7 @@ func (s *Service) AddJob(ctx context.Context, spec job.Spec) (*job.Job, error) {
 		return nil, err
 	}
 	if spec.User, err = s.runAs(ctx, c, spec.User); err != nil {
+		s.audit(c, actionAdd, "", err)
 		return nil, err
 	}
 	j, err := s.Service.AddJob(s.asOwner(ctx, c), spec)
@@ -115,6 +128,7 @@ func (s *Service) AddJobs(ctx context.Context, b job.Batch) ([]int64, error) {
 		account, known := accounts[wanted]
 		if !known {
 			if account, err = s.runAs(ctx, c, wanted); err != nil {
+				s.audit(c, actionAdd, "", err)
 				return nil, job.AtLine(err, i+1)
 			}
 			accounts[wanted] = account
@@ -155,10 +169,15 @@ func (s *Service) runAs(ctx context.Context, c job.Caller, wanted string) (strin
 // one by one and are passed over otherwise.
 func (s *Service) Act(ctx context.Context, r job.ActRequest) (job.ActResult, error) {
 	c, role, err := s.caller(ctx)
-	if err == nil && !may(role, touchOwn) {
-		err = refuse(c, role, touchAny, string(r.Action)+" jobs")
+	if err == nil {
+		err = r.Action.Check() // before it is told of
 	}
 	if err != nil {
+		return job.ActResult{}, err
+	}
+	if !may(role, touchOwn) {
+		err := refuse(c, role, touchAny, string(r.Action)+" jobs")
+		s.audit(c, string(r.Action), "", err)
 		return job.ActResult{}, err
 	}
 	r.May = func(j *job.Job) error { return mayTouch(c, role, j, string(r.Action)) }
@@ -180,7 +199,7 @@ func (s *Service) Logs(ctx context.Context, id int64, o job.LogOptions) (io.Read
 		if err != nil {
 			return nil, err
 		}
-		if err := mayTouch(c, role, j, "read the output of"); err != nil {
+		if err := s.mayRead(c, role, j, "read"); err != nil {
 			return nil, err
 		}
 	}

@@ -22,7 +22,7 @@ func (s *Service) WatchFeed(ctx context.Context, id string, w job.FeedWatch) err
 				return err
 			}
 			if err == nil {
-				if err := mayTouch(c, has, j, "read the output of"); err != nil {
+				if err := s.mayRead(c, has, j, "read"); err != nil {
 					return err
 				}
 			}

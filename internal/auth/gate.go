@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -15,7 +14,7 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// GateOptions of OpenGate. All but URL and Settings are required.
+// GateOptions of OpenGate. All but Page and Settings are required.
 type GateOptions struct {
 	Store interface {
 		store.Tokens
@@ -25,8 +24,9 @@ type GateOptions struct {
 	Now   func() time.Time
 	// RoleOf returns what a caller may do now, "" for one that is no more.
 	RoleOf func(job.Caller) job.Role
-	// UserName returns the name of a user of this machine, the number where there is none.
-	UserName func(uid uint32) string
+	// UserName returns the name of a user of this machine, the number where there is none. An error is
+	// that this can't be told now.
+	UserName func(uid uint32) (string, error)
 	// Page says how the page is served now; nil = not at all.
 	Page func() *job.WebStatus
 	// Settings returns those in force.
@@ -45,7 +45,7 @@ type Gate struct {
 	mu       sync.Mutex
 	tokens   map[store.Hash]*store.Token
 	byID     map[string]*store.Token
-	sessions map[store.Hash]*store.Session
+	sessions map[store.Hash]*session
 	codes    map[store.Hash]*code
 	// What Run has to write.
 	used map[string]time.Time
@@ -60,7 +60,7 @@ var _ job.AccessService = (*Gate)(nil)
 
 // OpenGate reads who may ask. Run is to be called.
 func OpenGate(ctx context.Context, o GateOptions) (*Gate, error) {
-	g := &Gate{o: o, tokens: map[store.Hash]*store.Token{}, byID: map[string]*store.Token{}, sessions: map[store.Hash]*store.Session{},
+	g := &Gate{o: o, tokens: map[store.Hash]*store.Token{}, byID: map[string]*store.Token{}, sessions: map[store.Hash]*session{},
 		codes: map[store.Hash]*code{}, watched: map[string]map[*watch]struct{}{}, used: map[string]time.Time{}, seen: map[store.Hash]time.Time{}}
 	tokens, err := o.Store.Tokens(ctx)
 	if err != nil {
@@ -74,7 +74,7 @@ func OpenGate(ctx context.Context, o GateOptions) (*Gate, error) {
 		return nil, err
 	}
 	for i := range sessions {
-		g.sessions[sessions[i].Hash] = &sessions[i]
+		g.sessions[sessions[i].Hash] = &session{Session: sessions[i]}
 	}
 	return g, nil
 }
@@ -196,27 +196,27 @@ func (g *Gate) admin(ctx context.Context, what string) (job.Caller, error) {
 	if !ok {
 		return c, nobody()
 	}
-	return c, refuse(c, g.o.RoleOf(c), manageAccess, what)
+	role := g.o.RoleOf(c)
+	err := refuse(c, role, manageAccess, what)
+	if err != nil {
+		g.failed(entry(c, role, what, "", err))
+	}
+	return c, err
 }
 
 // audit records what was done about access. The log has it, too: it is where an intruder would have to
 // be silent first.
 func (g *Gate) audit(c job.Caller, action, target string, err error) {
 	e := entry(c, g.o.RoleOf(c), action, target, err)
-	g.o.Audit.Record(e)
+	g.o.Audit.add(note{AuditEntry: e}, err)
 	g.o.Log.Info("access", "action", action, "target", target, "who", e.Who, "via", e.Via, "from", e.From, "outcome", e.Outcome)
 }
 
 // failed records an attempt that was refused, unless there are too many.
 func (g *Gate) failed(e job.AuditEntry) {
-	untold, tell := g.throttle.tell(g.o.Now())
-	if !tell {
+	if !g.o.Audit.fail(note{AuditEntry: e}) {
 		return
 	}
-	if untold > 0 {
-		e.Target += fmt.Sprintf(" (%d more before were not recorded)", untold)
-	}
-	g.o.Audit.Record(e)
 	g.o.Log.Warn("access refused", "action", e.Action, "target", e.Target, "who", e.Who, "via", e.Via, "from", e.From, "outcome", e.Outcome)
 }
 

@@ -28,6 +28,8 @@ type gate struct {
 	users map[uint32]string
 	ops   []string
 	page  *job.WebStatus
+
+	noUsers error // of each look at the users
 }
 
 func openGate(t *testing.T) *gate {
@@ -54,7 +56,7 @@ func (g *gate) open() {
 	var err error
 	g.Gate, err = auth.OpenGate(g.Context(), auth.GateOptions{Store: g.store, Audit: g.audit, Now: g.clock, Log: slog.New(slog.DiscardHandler),
 		RoleOf:   auth.Roles(daemonUID, func() []string { g.mu.Lock(); defer g.mu.Unlock(); return g.ops }),
-		UserName: func(uid uint32) string { g.mu.Lock(); defer g.mu.Unlock(); return g.users[uid] },
+		UserName: func(uid uint32) (string, error) { g.mu.Lock(); defer g.mu.Unlock(); return g.users[uid], g.noUsers },
 		Page:     func() *job.WebStatus { g.mu.Lock(); defer g.mu.Unlock(); return g.page },
 		Settings: func() []job.Setting { return []job.Setting{{Key: "node", Value: "here", Source: "default"}} }})
 	if err != nil {
@@ -102,7 +104,7 @@ func (g *gate) login(c job.Caller, role job.Role) string {
 
 func (g *gate) session(with job.Credentials) string {
 	g.Helper()
-	secret, _, err := g.LogIn(g.Context(), "10.0.0.7", with)
+	secret, _, err := g.LogIn(g.Context(), "10.0.0.7", with, "")
 	if err != nil {
 		g.Fatalf("log in: %v", err)
 	}
@@ -187,22 +189,22 @@ func TestBadTokens(t *testing.T) {
 func TestLoginLink(t *testing.T) {
 	g := openGate(t)
 	code := g.login(root, "")
-	secret, c, err := g.LogIn(t.Context(), "10.0.0.7", job.Credentials{Code: code})
+	secret, c, err := g.LogIn(t.Context(), "10.0.0.7", job.Credentials{Code: code}, "")
 	if err != nil || c.Name != "root" || c.Role != job.Admin || c.UID != job.NoUID || c.Via != job.ViaSession || secret == code {
 		t.Fatalf("%+v %v", c, err)
 	}
 	g.alive(secret, true, "that was just begun")
-	if _, _, err := g.LogIn(t.Context(), "10.0.0.7", job.Credentials{Code: code}); job.CodeOf(err) != job.Unauthenticated {
+	if _, _, err := g.LogIn(t.Context(), "10.0.0.7", job.Credentials{Code: code}, ""); job.CodeOf(err) != job.Unauthenticated {
 		t.Errorf("the same link once more: %v", err)
 	}
 	g.alive(code, false, "that is a link's code")
 	late := g.login(root, job.Viewer)
 	g.pass(5 * time.Minute)
-	if _, _, err := g.LogIn(t.Context(), "10.0.0.7", job.Credentials{Code: late}); job.CodeOf(err) != job.Unauthenticated {
+	if _, _, err := g.LogIn(t.Context(), "10.0.0.7", job.Credentials{Code: late}, ""); job.CodeOf(err) != job.Unauthenticated {
 		t.Errorf("a link after its time: %v", err)
 	}
 	for _, with := range []job.Credentials{{}, {Code: "x"}, {Token: "qm_x"}, {Code: strings.Repeat("x", 1<<20)}} {
-		if _, _, err := g.LogIn(t.Context(), "10.0.0.8", with); job.CodeOf(err) != job.Unauthenticated {
+		if _, _, err := g.LogIn(t.Context(), "10.0.0.8", with, ""); job.CodeOf(err) != job.Unauthenticated {
 			t.Errorf("%.40q: %v", with, err)
 		}
 	}
@@ -261,6 +263,7 @@ func TestWhoStandsBehindALogin(t *testing.T) {
 	}
 	third := g.session(job.Credentials{Code: g.login(c, job.Viewer)}) // a link made with a login
 	expiring := g.session(job.Credentials{Token: g.token("short", job.Viewer, time.Minute).Secret})
+	viewers := g.session(job.Credentials{Code: g.login(oscar, job.Viewer)})
 	oscars, roots := g.session(job.Credentials{Code: g.login(oscar, "")}), g.session(job.Credentials{Code: g.login(root, "")})
 	for _, secret := range []string{direct, throughLink, third, expiring, oscars, roots} {
 		g.alive(secret, true, "before anything happens")
@@ -271,7 +274,7 @@ func TestWhoStandsBehindALogin(t *testing.T) {
 	for _, secret := range []string{direct, throughLink, third} {
 		g.alive(secret, false, "of a revoked token")
 	}
-	if _, _, err := g.LogIn(t.Context(), "", job.Credentials{Code: unused}); job.CodeOf(err) != job.Unauthenticated {
+	if _, _, err := g.LogIn(t.Context(), "", job.Credentials{Code: unused}, ""); job.CodeOf(err) != job.Unauthenticated {
 		t.Errorf("a link of a revoked token: %v", err)
 	}
 	g.pass(time.Minute)
@@ -280,6 +283,7 @@ func TestWhoStandsBehindALogin(t *testing.T) {
 	g.alive(oscars, true, "of an operator")
 	g.ops = nil
 	g.alive(oscars, false, "of one who is no operator any more")
+	g.alive(viewers, false, "as a viewer, of one who is a member now: those make no logins")
 	g.ops = []string{"oscar"}
 	g.alive(oscars, false, "of one who was none in between")
 	again := g.session(job.Credentials{Code: g.login(oscar, "")})

@@ -21,6 +21,10 @@ type code struct {
 	role    job.Role
 	by      origin
 	expires time.Time
+	// parent is the login that it was made with, which the new one hangs on: it ends with it, at ends at
+	// the latest. The zero hash is none.
+	parent store.Hash
+	ends   time.Time
 }
 
 // origin is who stands behind a login: a user of this machine or a token. When they are gone, so is
@@ -45,6 +49,7 @@ func (g *Gate) AddLogin(ctx context.Context, role job.Role) (*job.Login, error) 
 	}
 	has := g.o.RoleOf(c)
 	if err := refuse(c, has, makeLogins, "log in to the page"); err != nil {
+		g.failed(entry(c, has, makeLink, "", err))
 		return nil, err
 	}
 	if role == "" {
@@ -54,7 +59,9 @@ func (g *Gate) AddLogin(ctx context.Context, role job.Role) (*job.Login, error) 
 		return nil, err
 	}
 	if !has.AtLeast(role) {
-		return nil, &job.Error{Code: job.Forbidden, Field: "role", Message: fmt.Sprintf("%s is %s and can give no login as %s", c.Name, has, role), Hint: "give your own role, or a lower one"}
+		err := &job.Error{Code: job.Forbidden, Field: "role", Message: fmt.Sprintf("%s is %s and can give no login as %s", c.Name, has, role), Hint: "give your own role, or a lower one"}
+		g.failed(entry(c, has, makeLink, fmt.Sprintf("as %s", role), err))
+		return nil, err
 	}
 	var page *job.WebStatus
 	if g.o.Page != nil {
@@ -65,12 +72,34 @@ func (g *Gate) AddLogin(ctx context.Context, role job.Role) (*job.Login, error) 
 	}
 	secret, now := newSecret(), g.o.Now()
 	k := &code{name: c.Name, role: role, by: originOf(c), expires: now.Add(codeHolds)}
-	g.mu.Lock()
-	g.makeRoomForCode(now)
-	g.codes[hashOf(secret)] = k
-	g.mu.Unlock()
-	g.audit(c, "make login link", fmt.Sprintf("as %s", role), nil)
+	if err := g.keepCode(c, hashOf(secret), k, now); err != nil {
+		return nil, err
+	}
+	g.audit(c, makeLink, fmt.Sprintf("as %s", role), nil)
 	return &job.Login{Code: secret, URL: page.URL + "#login=" + secret, Role: role, ExpiresAt: k.expires.UTC().Truncate(time.Second), Fingerprint: page.Fingerprint}, nil
+}
+
+const makeLink = "make login link"
+
+// keepCode keeps a link that c makes. One made with a login hangs on that; such a one makes no further
+// ones, so that whoever has got hold of a login can't leave what outlives it.
+func (g *Gate) keepCode(c job.Caller, hash store.Hash, k *code, now time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c.Via == job.ViaSession {
+		s := g.sessionOf(c.SessionID)
+		if s == nil {
+			return unauthenticated("the login is over", loginHint)
+		}
+		if s.parent != (store.Hash{}) {
+			return &job.Error{Code: job.Forbidden, Message: "this login was made with another one's link and makes none itself",
+				Hint: "make the link with the other login, or with queuemgr web"}
+		}
+		k.parent, k.ends = s.Hash, s.ExpiresAt
+	}
+	g.makeRoomForCode(now)
+	g.codes[hash] = k
+	return nil
 }
 
 func notServed(page *job.WebStatus) error {
@@ -98,33 +127,65 @@ func (g *Gate) makeRoomForCode(now time.Time) {
 	}
 }
 
-// LogIn begins a session and returns its secret, for the cookie. from is the address. Errors:
+// LogIn begins a session and returns its secret, for the cookie. It takes the place of the one with the
+// secret instead, "" for none: that ends, unless the new one hangs on it. from is the address. Errors:
 // Unauthenticated, Throttled (RetryAfter says for how long).
-func (g *Gate) LogIn(ctx context.Context, from string, with job.Credentials) (secret string, c job.Caller, err error) {
+func (g *Gate) LogIn(ctx context.Context, from string, with job.Credentials, instead string) (secret string, c job.Caller, err error) {
 	now := g.o.Now()
-	if wait := g.throttle.wait(from, now); wait > 0 {
-		return "", c, &job.Error{Code: job.Throttled, Message: "too many logins have failed", RetryAfter: job.Duration(wait),
-			Hint: fmt.Sprintf("try again in %d s", int(wait/time.Second)+1)}
+	// Whoever has a good secret gets in, however many bad ones come, and those wait for nobody.
+	if _, err := g.admit(with, now); err != nil {
+		return "", c, g.turnedAway(from, err, now)
 	}
-	g.changing.Lock()
-	defer g.changing.Unlock()
-	s, err := g.admit(with, now)
+	secret, s, err := g.logIn(ctx, with, now)
 	if err != nil {
-		g.throttle.fail(from, now)
-		g.failed(job.AuditEntry{Via: job.ViaSession, From: from, Action: "log in", Outcome: string(job.CodeOf(err))})
-		return "", c, err
-	}
-	secret = newSecret()
-	s.Hash, s.CreatedAt, s.SeenAt = hashOf(secret), now.UTC().Truncate(time.Microsecond), now.UTC().Truncate(time.Microsecond)
-	if err := g.begin(ctx, s); err != nil {
-		return "", c, err
+		return "", c, g.turnedAway(from, err, now)
 	}
 	c = s.caller(from)
 	g.audit(c, "log in", "", nil)
+	if instead != "" && hashOf(instead) != s.parent {
+		if err := g.LogOut(ctx, instead, from); err != nil {
+			g.o.Log.Warn("end the login before", "error", err)
+		}
+	}
 	return secret, c, nil
 }
 
-// admit returns the session that a link or a token begins. A link is used up by it.
+// turnedAway is the answer to a login that failed with err: to who has failed often it is to wait.
+func (g *Gate) turnedAway(from string, err error, now time.Time) error {
+	if job.CodeOf(err) != job.Unauthenticated {
+		return err // nobody's fault who tries
+	}
+	if wait := g.throttle.wait(from, now); wait > 0 {
+		return &job.Error{Code: job.Throttled, Message: "too many logins have failed", RetryAfter: job.Duration(wait),
+			Hint: fmt.Sprintf("try again in %d s", int(wait/time.Second)+1)}
+	}
+	g.throttle.fail(from, now)
+	g.failed(job.AuditEntry{Via: job.ViaSession, From: from, Action: "log in", Outcome: string(job.CodeOf(err))})
+	return err
+}
+
+func (g *Gate) logIn(ctx context.Context, with job.Credentials, now time.Time) (secret string, s *session, err error) {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	// Once more: the link may have been used, the token revoked.
+	if s, err = g.admit(with, now); err != nil {
+		return "", nil, err
+	}
+	g.mu.Lock()
+	if t := g.byID[s.TokenID]; t != nil && with.Token != "" {
+		g.useToken(t, now)
+	}
+	delete(g.codes, hashOf(with.Code))
+	g.mu.Unlock()
+	secret = newSecretOf(s.parent)
+	s.Hash, s.CreatedAt, s.SeenAt = hashOf(secret), now.UTC().Truncate(time.Microsecond), now.UTC().Truncate(time.Microsecond)
+	if err := g.begin(ctx, s); err != nil {
+		return "", nil, err
+	}
+	return secret, s, nil
+}
+
+// admit returns the session that a link or a token begins.
 func (g *Gate) admit(with job.Credentials, now time.Time) (*session, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -135,7 +196,6 @@ func (g *Gate) admit(with job.Credentials, now time.Time) (*session, error) {
 		if t == nil || over(t.ExpiresAt, now) {
 			return nil, unauthenticated("the token is not known, revoked, or has expired", loginHint)
 		}
-		g.useToken(t, now)
 		s.Name, s.Role, s.UID, s.TokenID = t.Name, t.Role, job.NoUID, t.ID
 		if !t.ExpiresAt.IsZero() && t.ExpiresAt.Before(s.ExpiresAt) {
 			s.ExpiresAt = t.ExpiresAt
@@ -144,19 +204,25 @@ func (g *Gate) admit(with job.Credentials, now time.Time) (*session, error) {
 	}
 	var k *code
 	if len(with.Code) <= longestSecret {
-		hash := hashOf(with.Code)
-		k = g.codes[hash]
-		delete(g.codes, hash)
+		k = g.codes[hashOf(with.Code)]
 	}
 	if k == nil || over(k.expires, now) {
 		return nil, unauthenticated("the link has been used already, or is too old", "get a new one: queuemgr web")
 	}
 	s.Name, s.Role, s.UID, s.TokenID = k.name, k.role, k.by.UID, k.by.TokenID
-	if !g.holds(s, now) {
+	s.parent = k.parent
+	holds, err := g.holds(s, now)
+	if err != nil {
+		return nil, err
+	}
+	if !holds {
 		return nil, unauthenticated("who made the link may not log in any more", loginHint)
 	}
 	if t := g.byID[s.TokenID]; t != nil && !t.ExpiresAt.IsZero() && t.ExpiresAt.Before(s.ExpiresAt) {
 		s.ExpiresAt = t.ExpiresAt
+	}
+	if !k.ends.IsZero() && k.ends.Before(s.ExpiresAt) {
+		s.ExpiresAt = k.ends
 	}
 	return s, nil
 }

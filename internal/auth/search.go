@@ -17,7 +17,7 @@ func (s *Service) SearchLog(ctx context.Context, id int64, o job.LogSearch) (job
 		if err != nil {
 			return job.LogHits{}, err
 		}
-		if err := mayTouch(c, has, j, "search the output of"); err != nil {
+		if err := s.mayRead(c, has, j, "search"); err != nil {
 			return job.LogHits{}, err
 		}
 	}

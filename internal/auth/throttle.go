@@ -13,10 +13,6 @@ const (
 	// All sources together.
 	allFailuresAtOnce = 100
 	allFailureEvery   = 100 * time.Millisecond
-	// Of failed logins and refused requests so many entries come into the audit: whoever sends
-	// masses of them must not push everything else out of it.
-	entriesAtOnce = 50
-	entryEvery    = 10 * time.Second
 	// throttleSources bounds how many sources are remembered.
 	throttleSources = 4096
 )
@@ -27,22 +23,6 @@ type throttle struct {
 	mu  sync.Mutex
 	by  map[netip.Prefix]*bucket
 	all bucket
-
-	entries bucket
-	untold  int
-}
-
-// tell reports whether a failure comes into the audit, and how many have not since the last one.
-func (t *throttle) tell(now time.Time) (untold int, tell bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.entries.leak(now, entryEvery); t.entries.n > entriesAtOnce-1 {
-		t.untold++
-		return 0, false
-	}
-	t.entries.n++
-	untold, t.untold = t.untold, 0
-	return untold, true
 }
 
 // bucket counts failures, which are forgotten one by one.

@@ -56,11 +56,16 @@ func (g *Gate) stands(c job.Caller) bool {
 	if c.Via == job.ViaToken {
 		return g.byID[c.TokenID] != nil
 	}
+	return g.sessionOf(c.SessionID) != nil
+}
+
+// sessionOf returns the session of job.Caller.SessionID, nil for none. g.mu is held.
+func (g *Gate) sessionOf(id string) *session {
 	var hash store.Hash
-	if n, err := hex.Decode(hash[:], []byte(c.SessionID)); err != nil || n != len(hash) {
-		return false
+	if n, err := hex.Decode(hash[:], []byte(id)); err != nil || n != len(hash) {
+		return nil
 	}
-	return g.sessions[hash] != nil
+	return g.sessions[hash]
 }
 
 // endWatched ends what hangs on a token or session. g.mu is held.

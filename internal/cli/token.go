@@ -45,7 +45,7 @@ on record nowhere. Jobs that are added with it run as queuemgr-job in the system
 sees jobs and their output, an operator also adds, stops and deletes jobs and manages queues, an admin does everything.
 
 ` + exitCodesHelp,
-		Example: "  queuemgr token add ci --role operator --expires 30d\n  queuemgr token add grafana --role viewer -q >token",
+		Example: "  queuemgr token add ci --role operator --expires 30d\n  (umask 077; queuemgr token add grafana --role viewer -q >token)",
 		Args:    oneArg("name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]

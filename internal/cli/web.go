@@ -17,6 +17,7 @@ import (
 type webOptions struct {
 	open bool
 	role string
+	end  bool
 	json bool
 }
 
@@ -26,10 +27,11 @@ func newWebCommand(a *app) *cobra.Command {
 		Use:   "web",
 		Short: "print a link that logs a browser in to the page",
 		Long: `Prints a link to the page that logs a browser in, once and within five minutes. The page is for root, for who runs the service, and
-for whom the setting [access] operators names.
+for whom the setting [access] operators names. With --end-logins root, or who runs the service, ends all logins at once, and the links that
+were not used; tokens stay (queuemgr token revoke).
 
 ` + exitCodesHelp,
-		Example: "  queuemgr web --open\n  queuemgr web --role viewer",
+		Example: "  queuemgr web --open\n  queuemgr web --role viewer\n  queuemgr web --end-logins",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runWeb(cmd.Context(), a, o)
@@ -38,7 +40,8 @@ for whom the setting [access] operators names.
 	f := cmd.Flags()
 	f.BoolVar(&o.open, "open", false, "open it in the browser, too")
 	f.StringVar(&o.role, "role", "", "`ROLE` of the login: viewer, operator or admin; without it yours")
-	f.BoolVar(&o.json, "json", false, "print the link as JSON")
+	f.BoolVar(&o.end, "end-logins", false, "end all logins and links instead")
+	f.BoolVar(&o.json, "json", false, "print the link as JSON, or how many logins and links were ended")
 	completeFlag(cmd, "role", fixed("viewer", "operator", "admin"))
 	return cmd
 }
@@ -48,9 +51,15 @@ func runWeb(ctx context.Context, a *app, o webOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.end && (o.open || role != "") {
+		return usage("--end-logins makes no link: --open and --role do not go with it", "leave them out")
+	}
 	access, err := a.access()
 	if err != nil {
 		return err
+	}
+	if o.end {
+		return a.endLogins(ctx, access, o.json)
 	}
 	link, err := access.AddLogin(ctx, role)
 	if err != nil {
@@ -71,6 +80,17 @@ func runWeb(ctx context.Context, a *app, o webOptions) error {
 		a.warn("no browser could be opened: %v. Open the link by hand", err)
 	}
 	return nil
+}
+
+func (a *app) endLogins(ctx context.Context, access job.AccessService, asJSON bool) error {
+	ended, err := access.EndLogins(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(ended)
+	}
+	return a.print("%s and %s ended\n", plural(int64(ended.Logins), "login"), plural(int64(ended.Links), "link"))
 }
 
 // openBrowser opens a link. A command line is for every user of the machine to see, and the link

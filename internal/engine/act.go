@@ -12,7 +12,7 @@ import (
 
 // Act implements job.Service. Jobs are taken a page at a time, each page in one commit.
 func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, error) {
-	if err := checkAction(r); err != nil {
+	if err := r.Action.Check(); err != nil {
 		return job.ActResult{}, err
 	}
 	if err := r.Filter.Check(); err != nil {
@@ -46,15 +46,6 @@ func (e *Engine) Act(ctx context.Context, r job.ActRequest) (job.ActResult, erro
 		}
 		f.Cursor = page.NextCursor
 	}
-}
-
-func checkAction(r job.ActRequest) error {
-	for _, a := range job.Actions {
-		if a == r.Action {
-			return nil
-		}
-	}
-	return &job.Error{Code: job.Invalid, Field: "action", Message: fmt.Sprintf("unknown action %q", r.Action), Hint: fmt.Sprintf("one of %v", job.Actions)}
 }
 
 // findMissing records the jobs that f names one by one and that are not there.

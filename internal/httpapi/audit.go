@@ -15,7 +15,8 @@ func (h *Handler) auditRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/api/audit", role: job.Admin, id: "listAudit", group: "access", summary: "What was changed, by whom and from where",
-			about: "Newest first, one page. One entry for each request that changed something or was refused; additions over the unix socket are not in it, their jobs tell.",
+			about: "Newest first, one page. One entry for each request that changed something, that tried and failed, or that was refused to who asked. Of many failures and refusals " +
+				"only some are in it, with how many were not; additions over the unix socket are not, their jobs tell; nor is what can't be understood, or has no login.",
 			query: []param{
 				{name: "limit", about: fmt.Sprintf("Most entries in the answer, up to %d; 0 or none is %d.", job.MaxLimit, job.DefaultLimit), kind: 0},
 				{name: "cursor", about: "`next_cursor` of the page before.", kind: ""},

@@ -18,8 +18,9 @@ type Gate interface {
 	// job.Unauthenticated.
 	Bearer(secret, from string) (job.Caller, error)
 	Session(ctx context.Context, secret, from string) (job.Caller, error)
-	// LogIn begins a session and returns its secret. Errors: job.Unauthenticated, job.Throttled.
-	LogIn(ctx context.Context, from string, with job.Credentials) (string, job.Caller, error)
+	// LogIn begins a session in place of the one with the secret instead and returns its secret. Errors:
+	// job.Unauthenticated, job.Throttled.
+	LogIn(ctx context.Context, from string, with job.Credentials, instead string) (string, job.Caller, error)
 	// LogOut ends a session; one that is over is no error.
 	LogOut(ctx context.Context, secret, from string) error
 	// Watch has end called when the caller's token or login ends, until stop is called.

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -431,4 +433,24 @@ func TestTooMuch(t *testing.T) {
 	}
 	w.want(401, "POST", "/api/jobs", strings.Repeat("x", 100<<10))
 	w.want(413, "POST", "/api/jobs", `{"shell":"`+strings.Repeat("x", 5<<20)+`"}`, "Authorization", "Bearer "+w.Token(t, job.Operator).Secret)
+}
+
+// TestAnswersThatNobodyReads asks on and on and reads nothing: small answers have a deadline, too.
+func TestAnswersThatNobodyReads(t *testing.T) {
+	w := openWeb(t, func(o *httpapi.Options) { o.WriteTimeout = 100 * time.Millisecond })
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetWriteDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	asks := []byte(strings.Repeat("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 1000))
+	for err == nil {
+		_, err = c.Write(asks)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the server waits for ever for who reads nothing")
+	}
 }

@@ -82,6 +82,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Content-Type-Options"] = noSniff
 	h.limitSending(w, r)
 	if overTCP(r) {
+		out := http.NewResponseController(w)
+		// What is written by and by sets deadlines of its own; the rest is written when this returns, and
+		// nobody must be able to keep it waiting. A connection that is kept has the deadline of the request
+		// before. One that knows none has no slow network behind it (tests).
+		_ = out.SetWriteDeadline(time.Time{})
+		defer func() { _ = out.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) }()
 		secure(w.Header())
 		if err := h.fromOutside(r); err != nil {
 			h.fail(w, r, err)

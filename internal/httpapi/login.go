@@ -38,8 +38,13 @@ func (h *Handler) loginRoutes() []route {
 		},
 		{
 			method: http.MethodPost, path: "/api/logins", role: job.Operator, id: "addLogin", group: "access", summary: "Make a link that logs a browser in",
-			about: "Once, within five minutes. The code is in the fragment of the address, which no browser sends: the page redeems it by POST /api/login.",
-			body:  newLogin{}, optional: true, status: 201, result: job.Login{}, errors: []job.Code{job.Invalid, job.WrongState}, serve: h.addLogin,
+			about: "Once, within five minutes. The code is in the fragment of the address, which no browser sends: the page redeems it by POST /api/login. " +
+				"A login that is begun with the link of another one ends with that, and makes no links itself.",
+			body: newLogin{}, optional: true, status: 201, result: job.Login{}, errors: []job.Code{job.Invalid, job.WrongState}, serve: h.addLogin,
+		},
+		{
+			method: http.MethodDelete, path: "/api/logins", role: job.Admin, id: "endLogins", group: "access", summary: "End all logins",
+			about: "At once, also that of who asks, with what they have open, and all links that were not used. Tokens stay.", status: 200, result: job.EndedLogins{}, serve: h.endLogins,
 		},
 	}
 }
@@ -60,16 +65,13 @@ func (h *Handler) logIn(w http.ResponseWriter, r *request) error {
 	if (with.Code == "") == (with.Token == "") {
 		return &job.Error{Code: job.Invalid, Field: "code", Message: "a login needs a code or a token, one of them", Hint: `send {"code": "…"} or {"token": "qm_…"}`}
 	}
-	from := h.from(r.Request)
-	secret, c, err := h.o.Gate.LogIn(r.Context(), from, with)
+	before := "" // the login that the browser had is of no use any more
+	if cookie, err := r.Cookie(sessionCookie); err == nil {
+		before = cookie.Value
+	}
+	secret, c, err := h.o.Gate.LogIn(r.Context(), h.from(r.Request), with, before)
 	if err != nil {
 		return err
-	}
-	// The login that the browser had is of no use any more.
-	if cookie, err := r.Cookie(sessionCookie); err == nil {
-		if err := h.o.Gate.LogOut(r.Context(), cookie.Value, from); err != nil {
-			h.o.Log.Warn("end the login before", "error", err)
-		}
 	}
 	http.SetCookie(w, h.cookie(r.Request, secret, c.ExpiresAt))
 	return h.reply(w, r, http.StatusOK, job.Me{Name: c.Name, Role: c.Role, Via: c.Via, ExpiresAt: c.ExpiresAt})
@@ -122,6 +124,18 @@ func (h *Handler) addLogin(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return h.reply(w, r, http.StatusCreated, login)
+}
+
+func (h *Handler) endLogins(w http.ResponseWriter, r *request) error {
+	access, err := h.access()
+	if err != nil {
+		return err
+	}
+	ended, err := access.EndLogins(r.Context())
+	if err != nil {
+		return err
+	}
+	return h.reply(w, r, http.StatusOK, ended)
 }
 
 // access returns who knows of tokens and logins.

@@ -155,7 +155,7 @@ func (h *Handler) searchLog(w http.ResponseWriter, r *request) error {
 func (h *Handler) copyLog(w http.ResponseWriter, log io.Reader) error {
 	out := http.NewResponseController(w)
 	buf := make([]byte, 32<<10)
-	if err := out.Flush(); err != nil { // the header: a follower may wait long for the first byte
+	if err := h.send(out, w, nil); err != nil { // the header: a follower may wait long for the first byte
 		return err
 	}
 	for {

@@ -14,7 +14,7 @@ import (
 // who runs the test is the admin.
 func RunAccess(t *testing.T, open func(t *testing.T) job.AccessService) {
 	for name, run := range map[string]func(*access){
-		"Me": accessMe, "Tokens": accessTokens, "BadTokens": accessBadTokens, "Logins": accessLogins, "Audit": accessAudit, "Settings": accessSettings,
+		"Me": accessMe, "Tokens": accessTokens, "BadTokens": accessBadTokens, "Logins": accessLogins, "EndLogins": accessEndLogins, "Audit": accessAudit, "Settings": accessSettings,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(Caller(t.Context()), limit)
@@ -103,6 +103,20 @@ func accessLogins(a *access) {
 	}
 	_, err := a.AddLogin(a.ctx, job.Member)
 	a.refused(err, job.Invalid, "role")
+}
+
+func accessEndLogins(a *access) {
+	for want := range 3 {
+		for range want {
+			_, err := a.AddLogin(a.ctx, job.Viewer)
+			a.ok(err)
+		}
+		ended, err := a.EndLogins(a.ctx)
+		a.ok(err)
+		if ended != (job.EndedLogins{Links: want}) {
+			a.Errorf("%+v, want %d links", ended, want)
+		}
+	}
 }
 
 func accessAudit(a *access) {

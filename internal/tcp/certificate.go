@@ -52,10 +52,11 @@ func FromFiles(cert, key string) *Certificate {
 }
 
 // Own is a certificate that is made where there is none, signed by itself, and kept with its key in
-// the file path. It is for the names and addresses given, and this machine.
-func Own(path string, names []string, now func() time.Time) *Certificate {
+// the file path. It is for this machine and for what names returns, at each Load: names and addresses.
+func Own(path string, names func() []string, now func() time.Time) *Certificate {
 	c := &Certificate{own: true, now: now}
 	c.load = func() (*tls.Certificate, error) {
+		names := names()
 		text, err := os.ReadFile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("the service's own certificate can't be read: %w", err)

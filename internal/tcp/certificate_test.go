@@ -16,7 +16,7 @@ func TestOwnCertificate(t *testing.T) {
 	clock := func() time.Time { return now }
 	load := func(names ...string) *tcp.Certificate {
 		t.Helper()
-		c := tcp.Own(path, names, clock)
+		c := tcp.Own(path, func() []string { return names }, clock)
 		if c.Fingerprint() != "" {
 			t.Error("a fingerprint of nothing")
 		}
@@ -65,11 +65,30 @@ func TestOwnCertificate(t *testing.T) {
 	}
 }
 
+// TestOwnCertificateForANewName is made anew when the names have changed by the next Load: they are a
+// setting that can be read again.
+func TestOwnCertificateForANewName(t *testing.T) {
+	names := []string{"queue.lan"}
+	c := tcp.Own(filepath.Join(t.TempDir(), "web.pem"), func() []string { return names }, time.Now)
+	if err := c.Load(); err != nil {
+		t.Fatal(err)
+	}
+	was := c.Fingerprint()
+	names = append(names, "new.lan")
+	if err := c.Load(); err != nil || c.Fingerprint() == was {
+		t.Fatalf("after the names have changed: %v", err)
+	}
+	now, err := c.Config().GetCertificate(&tls.ClientHelloInfo{})
+	if err != nil || now.Leaf.VerifyHostname("new.lan") != nil || now.Leaf.VerifyHostname("queue.lan") != nil {
+		t.Errorf("%v %v", now, err)
+	}
+}
+
 func TestCertificateFromFiles(t *testing.T) {
 	dir := t.TempDir()
 	a, b, file := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "file")
 	for _, path := range []string{a, b} {
-		if err := tcp.Own(path, nil, time.Now).Load(); err != nil {
+		if err := tcp.Own(path, func() []string { return nil }, time.Now).Load(); err != nil {
 			t.Fatal(err)
 		}
 	}

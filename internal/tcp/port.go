@@ -125,7 +125,7 @@ func (p *Port) why(err error) string {
 		if who := Holder(p.o.Listen); who != "" {
 			return fmt.Sprintf("%s is taken by %s", p.o.Listen, who)
 		}
-		return p.o.Listen + " is taken by another program"
+		return p.o.Listen + " is taken by another program; sudo ss -ltnp says by which"
 	case errors.Is(err, syscall.EACCES):
 		return p.o.Listen + " may not be opened: ports below 1024 are root's; choose another"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

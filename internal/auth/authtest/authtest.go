@@ -25,7 +25,7 @@ func Guard(t testing.TB, e *enginetest.Fixture) Guarded {
 	roles := auth.Roles(uid, func() []string { return nil })
 	audit := auth.NewRecorder(e.Store, time.Now, slog.New(slog.DiscardHandler))
 	gate, err := auth.OpenGate(t.Context(), auth.GateOptions{Store: e.Store, Audit: audit, Now: time.Now, RoleOf: roles, Log: slog.New(slog.DiscardHandler),
-		UserName: func(uint32) string { return "tester" }, // who asks over a test's socket is called by that name, too
+		UserName: func(uint32) (string, error) { return "tester", nil }, // who asks over a test's socket is called by that name, too
 		Page:     func() *job.WebStatus { return &job.WebStatus{Listen: "127.0.0.1:0", URL: "http://127.0.0.1/"} },
 		Settings: func() []job.Setting { return []job.Setting{{Key: "node", Value: "test", Source: "default"}} }})
 	if err != nil {

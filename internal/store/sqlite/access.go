@@ -166,8 +166,13 @@ func (s *Store) Sessions(ctx context.Context) ([]store.Session, error) {
 
 // AddSession implements store.Sessions.
 func (s *Store) AddSession(ctx context.Context, k store.Session) error {
-	return s.write(ctx, &accessOp{opBase: opBase{lane: settling, grows: true, size: 1},
+	// Below the free-space floor one may log in: who is to make room needs it, and their number is
+	// bounded. The room kept for exits it does not take.
+	return s.write(ctx, &accessOp{opBase: opBase{lane: settling, size: 1},
 		refuse: func(x *tx) error {
+			if err := s.disk.checkReserve(); err != nil {
+				return err
+			}
 			taken, err := x.exists("SELECT 1 FROM sessions WHERE hash = ?", k.Hash[:])
 			if err == nil && taken {
 				err = &job.Error{Code: job.Conflict, Message: "there is such a session already", Hint: "log in again"}

@@ -123,6 +123,10 @@ func diskChild(dir string) error {
 	if _, err := s.AddJobs(ctx, benchAdd(1)); job.CodeOf(err) != job.Exhausted || !strings.Contains(err.Error(), "MiB free in "+dir) {
 		return fmt.Errorf("below the floor: %w", err)
 	}
+	login := store.Session{Hash: store.Hash{1}, Name: "ann", Role: job.Viewer, UID: 1001, CreatedAt: time.Unix(1, 0), ExpiresAt: time.Unix(2, 0), SeenAt: time.Unix(1, 0)}
+	if err := s.AddSession(ctx, login); err != nil {
+		return fmt.Errorf("a login below the floor: %w", err)
+	}
 	// Fill it to the last byte. What isn't vital is refused, exits are recorded from the reserve.
 	if err := fillDisk(filepath.Join(dir, "filler2"), 0); err != nil {
 		return err
@@ -145,6 +149,10 @@ func diskChild(dir string) error {
 	after.StatusText = "not vital"
 	if err := commitOne(ctx, s, &after, false); job.CodeOf(err) != job.Exhausted {
 		return fmt.Errorf("what is not vital, while the reserve is in use: %w", err)
+	}
+	login.Hash = store.Hash{2}
+	if err := s.AddSession(ctx, login); job.CodeOf(err) != job.Exhausted {
+		return fmt.Errorf("a login, while the reserve is in use: %w", err)
 	}
 	after.StatusText = "vital"
 	if err := commitOne(ctx, s, &after, true); err != nil {

@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * What was changed, by whom and from where
-         * @description Newest first, one page. One entry for each request that changed something or was refused; additions over the unix socket are not in it, their jobs tell.
+         * @description Newest first, one page. One entry for each request that changed something, that tried and failed, or that was refused to who asked. Of many failures and refusals only some are in it, with how many were not; additions over the unix socket are not, their jobs tell; nor is what can't be understood, or has no login.
          */
         get: operations["listAudit"];
         put?: never;
@@ -343,10 +343,14 @@ export interface paths {
         put?: never;
         /**
          * Make a link that logs a browser in
-         * @description Once, within five minutes. The code is in the fragment of the address, which no browser sends: the page redeems it by POST /api/login.
+         * @description Once, within five minutes. The code is in the fragment of the address, which no browser sends: the page redeems it by POST /api/login. A login that is begun with the link of another one ends with that, and makes no links itself.
          */
         post: operations["addLogin"];
-        delete?: never;
+        /**
+         * End all logins
+         * @description At once, also that of who asks, with what they have open, and all links that were not used. Tokens stay.
+         */
+        delete: operations["endLogins"];
         options?: never;
         head?: never;
         patch?: never;
@@ -790,6 +794,19 @@ export interface components {
             code?: string;
             /** @description A token's secret. */
             token?: string;
+        };
+        /** @description How much was ended. */
+        EndedLogins: {
+            /**
+             * Format: int64
+             * @description How many links that had not been used.
+             */
+            links: number;
+            /**
+             * Format: int64
+             * @description How many were ended.
+             */
+            logins: number;
         };
         /** @description What went wrong, and what to do next. */
         Error: {
@@ -3192,6 +3209,62 @@ export interface operations {
             };
             /** @description Unprocessable Entity: invalid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endLogins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedLogins"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
