@@ -195,6 +195,7 @@ func (d *daemon) readSettings() (engine.Settings, job.Reloaded, error) {
 		return engine.Settings{}, job.Reloaded{}, err
 	}
 	what := d.now.Swap(c).Compare(c)
+	what.Restart = d.c.Compare(c).Restart // what is in force is what the daemon began with
 	d.level.Set(c.LogLevel)
 	d.web.reload()
 	if gate := d.gate.Load(); gate != nil {

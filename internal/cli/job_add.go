@@ -124,6 +124,7 @@ func runJobAdd(ctx context.Context, a *app, o addOptions) error {
 	if !o.wait {
 		return nil
 	}
+	a.tellStuck([]*job.Job{j})
 	j, err = a.waitEnd(ctx, j.ID)
 	if err != nil {
 		return err

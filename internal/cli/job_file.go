@@ -180,5 +180,9 @@ func openError(field, name string, err error) error {
 	case errors.Is(err, os.ErrPermission):
 		code = job.Forbidden
 	}
-	return &job.Error{Code: code, Field: field, Message: fmt.Sprintf("%s: %v", name, err), Err: err}
+	hint := ""
+	if field == "home" {
+		hint = "give a folder that you may write to: --home DIR, or QUEUEMGR_HOME"
+	}
+	return &job.Error{Code: code, Field: field, Message: fmt.Sprintf("%s: %v", name, err), Hint: hint, Err: err}
 }

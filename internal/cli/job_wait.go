@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,6 +69,7 @@ func runJobWait(ctx context.Context, a *app, o waitOptions) error {
 	if err != nil {
 		return waitError(ctx, err, "the wait's time limit passed")
 	}
+	a.tellStuck(list)
 	for i, j := range list {
 		if j.State.Ended() {
 			continue
@@ -98,6 +100,24 @@ func runJobWait(ctx context.Context, a *app, o waitOptions) error {
 		}
 	}
 	return nil
+}
+
+// tellStuck says on standard error which of the jobs start only when somebody does something: a wait
+// for them may last for ever.
+func (a *app) tellStuck(list []*job.Job) {
+	var stuck []*job.Job
+	for _, j := range list {
+		if j.State == job.Held || j.State == job.Queued && strings.HasSuffix(j.WaitReason, " is paused") {
+			stuck = append(stuck, j)
+		}
+	}
+	switch len(stuck) {
+	case 0:
+	case 1:
+		a.warn("waiting for job %d: %s", stuck[0].ID, stuck[0].WaitReason)
+	default:
+		a.warn("waiting for %s that start only when somebody lets them, the first of them job %d: %s", plural(int64(len(stuck)), "job"), stuck[0].ID, stuck[0].WaitReason)
+	}
 }
 
 // waitEnd waits until a job has ended. A time limit of ctx is exit code 124; a wait that was

@@ -66,7 +66,7 @@ func TestUsersService(t *testing.T) {
 		{"readable registry", func(w *world) { w.chmod(home+"/lib/registry.db", 0o640) }, "rights", Problem, "mode 0640", "chmod 0600 /home/anna/q/lib/registry.db"},
 		{"open socket", func(w *world) { w.chmod(home+"/run/queuemgr.sock", 0o666) }, "rights", Problem, "mode is 0666 and must be 0600", "chmod 0600 /home/anna/q/run/queuemgr.sock"},
 		{"page not served", func(w *world) { w.status.Web.Problem = "port 5000 is taken" }, "page", Problem, "not served: port 5000 is taken", ""},
-		{"page wanted since", func(w *world) { w.status.Web = nil }, "page", Warning, "serves none", "queuemgr daemon reload"},
+		{"page wanted since", func(w *world) { w.status.Web = nil }, "page", Warning, "serves none", "queuemgr service restart"},
 		{"no daemon", func(w *world) { w.dead(); w.remove(home + "/run/daemon.pid") }, "service", Warning, "does not run", "queuemgr service start"},
 		{"pid file of another", func(w *world) { w.write(home+"/run/daemon.pid", "7\n", 0o644) }, "service", Warning, "names process 7, and the daemon is 4001", ""},
 		{"pid file damaged", func(w *world) { w.write(home+"/run/daemon.pid", "x\n", 0o644) }, "service", Warning, "no number", ""},
@@ -125,7 +125,7 @@ func TestPort(t *testing.T) {
 	w.remove(w.in.Paths.PIDFile())
 	w.holder = "nginx (pid 7)"
 	bad, _ := w.look()
-	if len(bad) != 2 || bad[1].Check != "page" || bad[1].Level != Problem || !strings.Contains(bad[1].What, "nginx (pid 7)") || !strings.HasSuffix(bad[1].Remedy, "queuemgr daemon reload") {
+	if len(bad) != 2 || bad[1].Check != "page" || bad[1].Level != Problem || !strings.Contains(bad[1].What, "nginx (pid 7)") || !strings.HasSuffix(bad[1].Remedy, "queuemgr service restart") {
 		t.Errorf("got %+v", bad)
 	}
 	w.in.Config.Web.Listen = ""

@@ -10,11 +10,13 @@ func (e *exam) page(context.Context) {
 		e.ok(e.Paths.Config, "no page and no port are wanted")
 		return
 	}
-	reload := e.sudo(e.Command + " daemon reload")
-	remedy := "end what has the port, or set another listen in [web] of " + e.Paths.Config + ", then: " + reload
+	remedy := "end what has the port, or set another listen in [web] of " + e.Paths.Config + ", then: " + e.restart()
+	if e.status != nil && e.status.Web != nil {
+		listen = e.status.Web.Listen // in force, whatever is in the file by now
+	}
 	switch {
 	case e.status != nil && e.status.Web == nil:
-		e.warn(listen, reload, "the settings want a page, and the daemon serves none: they have changed since it read them")
+		e.warn(listen, e.restart(), "the settings want a page, and the daemon serves none: they have changed since it began")
 	case e.status != nil && e.status.Web.Problem != "":
 		e.problem(listen, remedy, "the page is not served: %s", e.status.Web.Problem)
 	case e.status != nil:
