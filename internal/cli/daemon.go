@@ -47,6 +47,9 @@ func (o *daemonOptions) load(a *app) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseOthersHome(c.Paths); err != nil {
+		return nil, err
+	}
 	return c, checkSocket(c.Paths.Socket())
 }
 

@@ -19,12 +19,31 @@ type daemonUnit struct {
 	state   systemd.Unit
 }
 
-// unitOf returns the unit that runs the daemon which answers, nil for none. One that systemd is stopping is
-// left to who ends the daemon: that is the unit's own ExecStop=.
+// unitOf returns the unit that runs the daemon, nil for none; also while the daemon has died and the unit
+// is about to start it again. One that systemd is stopping is left to who ends the daemon: that is the
+// unit's own ExecStop=. Errors: Forbidden for root where the home is another user's.
 func (a *app) unitOf(ctx context.Context) (*daemonUnit, error) {
-	status, err := a.answering(ctx)
-	if err != nil || status == nil {
+	paths, err := config.FindPaths(a.home, a.Environ, config.ForDaemon)
+	if err == nil {
+		err = refuseOthersHome(paths)
+	}
+	if err != nil {
 		return nil, err
+	}
+	status, err := a.answering(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if status == nil {
+		r, err := a.ruler(ctx)
+		if err != nil || r.manager == nil || r.trouble != nil || r.paths.Home != paths.Home {
+			return nil, err
+		}
+		switch r.unit.Active {
+		case "active", "activating", "reloading":
+			return &daemonUnit{*r.manager, install.DaemonUnit, r.unit}, nil
+		}
+		return nil, nil
 	}
 	m, name, u, ok := systemd.Runs(ctx, status.PID)
 	if !ok || u.Active == "deactivating" {

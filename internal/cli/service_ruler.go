@@ -74,6 +74,9 @@ func (a *app) forChange(ctx context.Context, verb string) (*ruler, error) {
 
 // mayRule refuses who has no rights over the service.
 func (a *app) mayRule(r *ruler, verb string) error {
+	if err := refuseOthersHome(r.paths); err != nil {
+		return err
+	}
 	if !r.paths.System || os.Geteuid() == 0 {
 		return nil
 	}
