@@ -33,9 +33,13 @@ export function App() {
   useEffect(() => {
     if (code === undefined) return;
     redeem({ code })
+      .then((m) => {
+        setCodeError(undefined);
+        queries.setQueryData(['me'], m); // it may be known that nobody was logged in
+      })
       .catch(setCodeError)
       .finally(() => setCode(undefined));
-  }, [code]);
+  }, [code, queries]);
 
   useEffect(() => {
     const onHash = () => {

@@ -31,6 +31,13 @@ export function whenUnauthenticated(f: () => void): void {
   onUnauthenticated = f;
 }
 
+let logins = 0;
+
+// loggedIn says that a new login has begun: what was asked before, and is refused only now, ends no login.
+export function loggedIn(): void {
+  logins++;
+}
+
 export async function problemOf(r: Response): Promise<Problem> {
   try {
     const p = (await r.json()) as Problem;
@@ -44,6 +51,7 @@ export async function problemOf(r: Response): Promise<Problem> {
 
 // request sends one request and returns the answer, or throws what the server said.
 export async function request(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  const before = logins;
   let r: Response;
   try {
     r = await fetch(path, {
@@ -57,7 +65,7 @@ export async function request(method: string, path: string, body?: unknown, sign
     throw new ApiError({ type: 'about:blank', title: 'Unreachable', status: 0, detail: 'unreachable', code: 'unreachable' });
   }
   if (r.ok) return r;
-  if (r.status === 401 && path !== '/api/login') onUnauthenticated();
+  if (r.status === 401 && path !== '/api/login' && before === logins) onUnauthenticated();
   throw new ApiError(await problemOf(r));
 }
 

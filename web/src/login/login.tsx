@@ -1,6 +1,6 @@
 import { Button, PasswordInput } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
-import { ApiError, send } from '../api/client';
+import { ApiError, loggedIn, send } from '../api/client';
 import type { Me } from '../api/types';
 import { useI18n } from '../i18n';
 import { SchemeAndLang } from '../shell';
@@ -15,7 +15,11 @@ export function takeCode(): string | undefined {
   return m[1];
 }
 
-export const redeem = (what: { code: string } | { token: string }) => send<Me>('POST', '/api/login', what);
+export async function redeem(what: { code: string } | { token: string }): Promise<Me> {
+  const me = await send<Me>('POST', '/api/login', what);
+  loggedIn();
+  return me;
+}
 
 export function Login({ error: first, onDone }: { error?: unknown; onDone: (me: Me) => void }) {
   const { t } = useI18n();
