@@ -70,6 +70,12 @@ func TestUsersService(t *testing.T) {
 		{"no daemon", func(w *world) { w.dead(); w.remove(home + "/run/daemon.pid") }, "service", Warning, "does not run", "queuemgr service start"},
 		{"pid file of another", func(w *world) { w.write(home+"/run/daemon.pid", "7\n", 0o644) }, "service", Warning, "names process 7, and the daemon is 4001", ""},
 		{"pid file damaged", func(w *world) { w.write(home+"/run/daemon.pid", "x\n", 0o644) }, "service", Warning, "no number", ""},
+		{"pid file a pipe", func(w *world) {
+			w.remove(home + "/run/daemon.pid")
+			if err := syscall.Mkfifo(w.path(home+"/run/daemon.pid"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "service", Skipped, "the PID file can't be read: it is no regular file", ""},
 		{"pid file gone", func(w *world) { w.remove(home + "/run/daemon.pid") }, "service", Warning, "PID file is gone", ""},
 		{"old runner program", func(w *world) { w.programs["queuemgr-runner"] = "v1.0.0" }, "programs", Problem, "v1.0.0, the daemon's v1.2.3", ""},
 		{"old daemon", func(w *world) { w.status.Version = "v1.0.0" }, "programs", Warning, "the daemon that runs is v1.0.0", "queuemgr service restart (jobs go on running)"},

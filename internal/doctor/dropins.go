@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/regular"
 )
 
 // limit are directives that bound processes: jobs', where they stand on the runner's unit.
@@ -143,7 +143,7 @@ func (e *exam) directives(name string) []directive {
 	}
 	var all []directive
 	for _, file := range files {
-		data, err := os.ReadFile(e.path(file))
+		data, err := regular.ReadFile(e.path(file))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // systemd has not noticed yet
 		}

@@ -3,12 +3,12 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/regular"
 )
 
 // spare is how many descriptors and processes a runner needs beside one for each job.
@@ -33,7 +33,7 @@ func (e *exam) limits(context.Context) {
 		return
 	}
 	name := fmt.Sprintf("/proc/%d/limits", pid)
-	data, err := os.ReadFile(e.path(name))
+	data, err := regular.ReadFile(e.path(name))
 	if err != nil {
 		e.skip(name, err, "the runner's limits can't be read: %v", reason(err))
 		return
@@ -96,7 +96,7 @@ func softLimit(text, title string) (n int64, unlimited bool) {
 }
 
 func (e *exam) number(name string) (int64, error) {
-	data, err := os.ReadFile(e.path(name))
+	data, err := regular.ReadFile(e.path(name))
 	if err != nil {
 		return 0, err
 	}
