@@ -125,6 +125,7 @@ func Examine(ctx context.Context, in Input) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.distrustUnit()
 	e.askSystemd(ctx)
 	e.askDaemon(ctx)
 	e.daemon = e.holder(in.Paths.RegistryLock())
@@ -135,6 +136,18 @@ func Examine(ctx context.Context, in Input) ([]Finding, error) {
 		}
 	}
 	return e.findings, ctx.Err()
+}
+
+// distrustUnit forgets the programs that a user's unit names where root looks, and others could have written it:
+// they are run for their version, and named in remedies.
+func (e *exam) distrustUnit() {
+	own := filepath.Dir(e.Program)
+	if e.UID != 0 || e.system() || e.inst.Bin == own {
+		return
+	}
+	if _, bad := e.rootsAlone(filepath.Join(e.inst.UnitDir, install.DaemonUnit)); bad != "" {
+		e.inst.Bin = own
+	}
 }
 
 // system reports whether it is the system's service.
