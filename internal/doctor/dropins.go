@@ -213,11 +213,14 @@ func (e *exam) writablePaths(context.Context) {
 			continue
 		}
 		dir := filepath.Join(e.inst.UnitDir, install.DaemonUnit+".d")
-		e.problem(name, e.sudo("mkdir -p "+Quote(name)+" "+dir, "chown queuemgr:queuemgr-daemon "+Quote(name))+" && "+
-			fmt.Sprintf("printf '[Service]\\nReadWritePaths=%s\\n' | ", name)+e.sudo("tee "+dir+"/"+strings.ReplaceAll(key, "_", "-")+".conf", "systemctl daemon-reload", "systemctl restart queuemgr"),
+		e.problem(name, e.sudo("mkdir -p "+Quote(name)+" "+Quote(dir), "chown queuemgr:queuemgr-daemon "+Quote(name))+" && "+
+			fmt.Sprintf("printf '%%s\\n' '[Service]' %s | ", Quote("ReadWritePaths="+unitWord.Replace(name)))+e.sudo("tee "+Quote(dir+"/"+strings.ReplaceAll(key, "_", "-")+".conf"), "systemctl daemon-reload", "systemctl restart queuemgr"),
 			"the setting %s lies where the daemon's unit does not let it write", key)
 	}
 }
+
+// unitWord writes a path so that ReadWritePaths= takes it as one word, as it is.
+var unitWord = strings.NewReplacer(`\`, `\\`, " ", `\ `, "\t", "\\\t", `"`, `\"`, "'", `\'`, "%", "%%")
 
 // within reports whether a file is in a folder, or the folder itself.
 func within(name, dir string) bool {

@@ -40,3 +40,13 @@ func TestOverriddenDropIn(t *testing.T) {
 		t.Errorf("got %+v", bad)
 	}
 }
+
+// TestWritablePathQuoted: a shell and systemd take the path of the remedy as it is.
+func TestWritablePathQuoted(t *testing.T) {
+	w := systemWorld(t)
+	w.in.Config.RegistryPath = "/srv/a b%/registry.jsonl"
+	const want = `printf '%s\n' '[Service]' 'ReadWritePaths=/srv/a\ b%%' | tee `
+	if bad, _ := w.look(); len(bad) != 1 || !strings.Contains(bad[0].Remedy, want) || !strings.Contains(bad[0].Remedy, "mkdir -p '/srv/a b%' ") {
+		t.Errorf("got %+v", bad)
+	}
+}

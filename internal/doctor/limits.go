@@ -47,9 +47,9 @@ func (e *exam) limits(context.Context) {
 		case unlimited:
 			e.ok("", "no bound to %s", l.what)
 		case n < need:
-			remedy := fmt.Sprintf("in a shell with a higher limit (ulimit): %s && %s", e.verb("stop"), e.start())
+			remedy := fmt.Sprintf("in a shell with a higher limit (ulimit): %s && %s%s", e.verb("stop"), e.start(), endsJobs)
 			if e.underSystemd() {
-				remedy = e.dropInFor(fmt.Sprintf("%s=%d", l.directive, max(2*need, 4096))) + " && " + e.verb("stop") + " && " + e.start()
+				remedy = e.dropInFor(fmt.Sprintf("%s=%d", l.directive, max(2*need, 4096))) + " && " + e.verb("stop") + " && " + e.start() + endsJobs
 			}
 			e.warn("", e.fitJobs(remedy), "the bound of %d %s is less than max_concurrent_jobs, %d, needs", n, l.what, e.Config.MaxConcurrentJobs)
 		default:
