@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -136,7 +137,7 @@ func (c *Config) readFile(name string) error {
 	if err != nil {
 		return fmt.Errorf("finding the settings file: %w", err)
 	}
-	data, err := os.ReadFile(name)
+	data, err := regular.ReadFile(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && !given:
 		return nil
@@ -146,6 +147,9 @@ func (c *Config) readFile(name string) error {
 	case errors.Is(err, os.ErrPermission):
 		return &job.Error{Code: job.Forbidden, Message: fmt.Sprintf("the settings file %s may not be read", name),
 			Hint: "only who runs the service reads it: sudo, or a --home of your own", Err: err}
+	case errors.Is(err, regular.ErrKind):
+		return &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the settings file %s is no regular file", name),
+			Hint: "move it away, and write the settings into a file of that name", Err: err}
 	case err != nil:
 		return fmt.Errorf("reading the settings file: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -217,5 +218,16 @@ func TestRegistryPathIsAFileOfItsOwn(t *testing.T) {
 	}
 	if _, err := Load(Sources{Home: home, Environ: []string{"QUEUEMGR_REGISTRY_PATH=lib/other.jsonl"}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPipe: a pipe in the place of the settings holds nobody.
+func TestPipe(t *testing.T) {
+	home := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(home, "config.toml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(Sources{Home: home}); job.CodeOf(err) != job.Invalid || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -2,17 +2,17 @@ package doctor
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/regular"
 )
 
 // cgroup looks whether limits of all jobs together, which are those of the runner's control group, can hold.
 func (e *exam) cgroup(context.Context) {
-	mounts, err := os.ReadFile(e.path("/proc/mounts"))
+	mounts, err := regular.ReadFile(e.path("/proc/mounts"))
 	if err != nil {
 		e.skip("/proc/mounts", err, "the mounts can't be read: %v", reason(err))
 		return
@@ -35,7 +35,7 @@ func (e *exam) cgroup(context.Context) {
 		return
 	}
 	file := filepath.Join(place, u["ControlGroup"], "cgroup.controllers")
-	data, err := os.ReadFile(e.path(file))
+	data, err := regular.ReadFile(e.path(file))
 	if err != nil {
 		e.skip(file, err, "the runner's control group can't be looked at: %v", reason(err))
 		return

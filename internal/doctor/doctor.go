@@ -113,28 +113,53 @@ type exam struct {
 	findings []Finding
 }
 
-// Examine looks over everything and returns what it found, what is in order too.
-func Examine(ctx context.Context, in Input) ([]Finding, error) {
+// Within is how long everything may take: a machine that is not well must not keep who looks after it waiting.
+const Within = time.Minute
+
+// Examine looks over everything and returns what it found, what is in order too. What there was no time for is Skipped;
+// the error is of a caller who wants no answer any more.
+func Examine(caller context.Context, in Input) ([]Finding, error) {
+	ctx, cancel := context.WithTimeout(caller, Within)
+	defer cancel()
 	if in.Root == "" {
 		in.Root = "/"
 	}
-	e := &exam{Input: in}
+	e := &exam{Input: in, now: "programs"}
+	e.Exec = e.patient(in.Exec)
 	var err error
 	e.inst, err = install.Examine(ctx, install.Options{Kind: in.Kind, Root: in.Root, Home: in.Paths.Home, Source: filepath.Dir(in.Program),
-		UID: in.UID, Environ: in.Environ, Exec: in.Exec})
+		UID: in.UID, Environ: in.Environ, Exec: e.Exec})
 	if err != nil {
 		return nil, err
 	}
+	e.distrustUnit()
 	e.askSystemd(ctx)
 	e.askDaemon(ctx)
 	e.daemon = e.holder(in.Paths.RegistryLock())
 	for _, c := range checks {
-		if c.of == nil || c.of(e) {
-			e.now = c.name
-			c.look(e, ctx)
+		if c.of != nil && !c.of(e) {
+			continue
 		}
+		e.now = c.name
+		if ctx.Err() != nil {
+			e.add(Skipped, "", "", "there was no time left to look: everything before took %v", Within)
+			continue
+		}
+		c.look(e, ctx)
 	}
-	return e.findings, ctx.Err()
+	return e.findings, caller.Err()
+}
+
+// distrustUnit forgets the programs that a user's unit names where root looks, and others could have written it:
+// they are run for their version, and named in remedies.
+func (e *exam) distrustUnit() {
+	own := filepath.Dir(e.Program)
+	if e.UID != 0 || e.system() || e.inst.Bin == own {
+		return
+	}
+	if _, bad := e.rootsAlone(filepath.Join(e.inst.UnitDir, install.DaemonUnit)); bad != "" {
+		e.inst.Bin = own
+	}
 }
 
 // system reports whether it is the system's service.

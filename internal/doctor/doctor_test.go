@@ -70,6 +70,12 @@ func TestUsersService(t *testing.T) {
 		{"no daemon", func(w *world) { w.dead(); w.remove(home + "/run/daemon.pid") }, "service", Warning, "does not run", "queuemgr service start"},
 		{"pid file of another", func(w *world) { w.write(home+"/run/daemon.pid", "7\n", 0o644) }, "service", Warning, "names process 7, and the daemon is 4001", ""},
 		{"pid file damaged", func(w *world) { w.write(home+"/run/daemon.pid", "x\n", 0o644) }, "service", Warning, "no number", ""},
+		{"pid file a pipe", func(w *world) {
+			w.remove(home + "/run/daemon.pid")
+			if err := syscall.Mkfifo(w.path(home+"/run/daemon.pid"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "service", Skipped, "the PID file can't be read: it is no regular file", ""},
 		{"pid file gone", func(w *world) { w.remove(home + "/run/daemon.pid") }, "service", Warning, "PID file is gone", ""},
 		{"old runner program", func(w *world) { w.programs["queuemgr-runner"] = "v1.0.0" }, "programs", Problem, "v1.0.0, the daemon's v1.2.3", ""},
 		{"old daemon", func(w *world) { w.status.Version = "v1.0.0" }, "programs", Warning, "the daemon that runs is v1.0.0", "queuemgr service restart (jobs go on running)"},
@@ -94,7 +100,7 @@ func TestUsersService(t *testing.T) {
 		{"few descriptors", func(w *world) {
 			w.in.Config.MaxConcurrentJobs = 70_000
 			w.write("/proc/4002/limits", "Max open files 1024 4096 files\n", 0o644)
-		}, "limits", Warning, "the bound of 1024 open files", ""},
+		}, "limits", Warning, "the bound of 1024 open files", "in a shell with a higher limit (ulimit): queuemgr service stop && queuemgr service start (jobs that run are stopped); or lower the setting max_concurrent_jobs"},
 		{"few processes", func(w *world) { w.write("/proc/4002/limits", "Max processes 100 100 processes\n", 0o644) }, "limits", Warning, "the bound of 100 processes", ""},
 		{"few numbers", func(w *world) { w.write("/proc/sys/kernel/pid_max", "300\n", 0o644) }, "limits", Warning, "numbers for 300 processes",
 			"sudo sysctl -w kernel.pid_max=32768; or lower the setting max_concurrent_jobs"},
@@ -216,7 +222,7 @@ func TestSystemService(t *testing.T) {
 		{"StopPropagatedFrom", func(w *world) { w.units[install.RunnerUnit]["StopPropagatedFrom"] = "queuemgr.service" }, "drop-ins", Problem, "stops all jobs", ""},
 		{"User", func(w *world) { w.write(runnerDropIns+"/d.conf", "[Service]\nUser=queuemgr\n", 0o644) }, "drop-ins", Problem, "must be root", ""},
 		{"registry elsewhere", func(w *world) { w.in.Config.RegistryPath = "/srv/q/registry.jsonl" }, "paths", Problem, "registry_path lies where",
-			`mkdir -p /srv/q ` + dropIns + ` && chown queuemgr:queuemgr-daemon /srv/q && printf '[Service]\nReadWritePaths=/srv/q\n' | tee ` + dropIns + `/registry-path.conf && systemctl daemon-reload && systemctl restart queuemgr`},
+			`mkdir -p /srv/q ` + dropIns + ` && chown queuemgr:queuemgr-daemon /srv/q && printf '%s\n' '[Service]' ReadWritePaths=/srv/q | tee ` + dropIns + `/registry-path.conf && systemctl daemon-reload && systemctl restart queuemgr`},
 		{"foreign daemon", func(w *world) { w.units[install.DaemonUnit]["MainPID"] = "0" }, "service", Warning, "is not systemd's", "queuemgr daemon stop --keep-jobs && systemctl start queuemgr"},
 		{"stopped", func(w *world) {
 			w.dead()

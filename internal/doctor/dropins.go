@@ -1,18 +1,17 @@
 package doctor
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/regular"
 )
 
 // limit are directives that bound processes: jobs', where they stand on the runner's unit.
@@ -68,17 +67,46 @@ type rule struct {
 // breaking tells of directives that break something: in a drop-in, or as systemd has them in force.
 func (e *exam) breaking(name string, dropIns []directive, rules []rule) {
 	for _, r := range rules {
-		i := slices.IndexFunc(dropIns, func(d directive) bool { return d.key == r.key && r.bad(d.value) })
+		i := slices.IndexFunc(dropIns, func(d directive) bool { return d.key == r.key && r.bad(d.value) && !e.overridden(name, d, r) })
 		if i >= 0 {
 			d := dropIns[i]
 			e.add(r.level, d.file, e.without(d), "%s=%s on %s: %s", d.key, d.value, name, r.what)
 			continue
 		}
-		if value := e.units[name][r.key]; r.bad(value) {
+		value := e.units[name][r.key]
+		switch file := e.shared(name, r); {
+		case !r.bad(value):
+		case file != "":
+			e.add(r.level, file, "overrule it for this service alone: "+e.sudo(e.systemctl("edit "+strings.TrimSuffix(name, ".service"))),
+				"%s=%s on %s: %s; the file holds for other services, too", r.key, value, name, r.what)
+		default:
 			e.add(r.level, e.units[name]["FragmentPath"], e.repair(), "%s=%s on %s: %s", r.key, value, name, r.what)
 		}
 	}
 }
+
+// overridden reports whether systemd has read a line of a drop-in and something that breaks nothing is in force.
+func (e *exam) overridden(name string, d directive, r rule) bool {
+	u := e.units[name]
+	value, known := u[r.key]
+	return known && !r.bad(value) && u["NeedDaemonReload"] != "yes" && slices.Contains(strings.Fields(u["DropInPaths"]), d.file)
+}
+
+// shared returns the drop-in of several units (service.d, queuemgr-.service.d) that breaks a rule, "" for none.
+func (e *exam) shared(name string, r rule) string {
+	for _, file := range strings.Fields(e.units[name]["DropInPaths"]) {
+		if ofUnit(file, name) {
+			continue
+		}
+		if lines, err := e.lines(file); err == nil && slices.ContainsFunc(lines, func(d directive) bool { return d.key == r.key && r.bad(d.value) }) {
+			return file
+		}
+	}
+	return ""
+}
+
+// ofUnit reports whether a drop-in is of that unit alone.
+func ofUnit(file, name string) bool { return filepath.Base(filepath.Dir(file)) == name+".d" }
 
 // What a remedy does to jobs is said behind it.
 const (
@@ -129,9 +157,10 @@ func (e *exam) limitsOnDaemon(dropIns []directive) {
 	}
 }
 
-// directives reads the drop-ins of a unit, in the order of their names.
+// directives reads the drop-ins of a unit alone, in the order of their names. Those of several units are meant for
+// all of them, and no remedy may touch them.
 func (e *exam) directives(name string) []directive {
-	files := strings.Fields(e.units[name]["DropInPaths"])
+	files := slices.DeleteFunc(strings.Fields(e.units[name]["DropInPaths"]), func(file string) bool { return !ofUnit(file, name) })
 	for _, dir := range []string{filepath.Join(e.inst.UnitDir, name+".d")} {
 		found, _ := filepath.Glob(e.path(filepath.Join(dir, "*.conf"))) // the pattern is a good one
 		for _, path := range found {
@@ -143,7 +172,7 @@ func (e *exam) directives(name string) []directive {
 	}
 	var all []directive
 	for _, file := range files {
-		data, err := os.ReadFile(e.path(file))
+		lines, err := e.lines(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // systemd has not noticed yet
 		}
@@ -151,15 +180,25 @@ func (e *exam) directives(name string) []directive {
 			e.skip(file, err, "the drop-in can't be read: %v", reason(err))
 			continue
 		}
-		for lines := bufio.NewScanner(strings.NewReader(string(data))); lines.Scan(); {
-			line := strings.TrimSpace(lines.Text())
-			key, value, ok := strings.Cut(line, "=")
-			if ok && line[0] != '#' && line[0] != ';' {
-				all = append(all, directive{file, strings.TrimSpace(key), strings.TrimSpace(value)})
-			}
-		}
+		all = append(all, lines...)
 	}
 	return all
+}
+
+// lines reads a drop-in.
+func (e *exam) lines(file string) (all []directive, err error) {
+	data, err := regular.ReadFile(e.path(file))
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		key, value, ok := strings.Cut(line, "=")
+		if ok && line[0] != '#' && line[0] != ';' {
+			all = append(all, directive{file, strings.TrimSpace(key), strings.TrimSpace(value)})
+		}
+	}
+	return all, nil
 }
 
 // writablePaths looks whether the daemon's sandbox lets it write where the settings say.
@@ -174,11 +213,14 @@ func (e *exam) writablePaths(context.Context) {
 			continue
 		}
 		dir := filepath.Join(e.inst.UnitDir, install.DaemonUnit+".d")
-		e.problem(name, e.sudo("mkdir -p "+Quote(name)+" "+dir, "chown queuemgr:queuemgr-daemon "+Quote(name))+" && "+
-			fmt.Sprintf("printf '[Service]\\nReadWritePaths=%s\\n' | ", name)+e.sudo("tee "+dir+"/"+strings.ReplaceAll(key, "_", "-")+".conf", "systemctl daemon-reload", "systemctl restart queuemgr"),
+		e.problem(name, e.sudo("mkdir -p "+Quote(name)+" "+Quote(dir), "chown queuemgr:queuemgr-daemon "+Quote(name))+" && "+
+			fmt.Sprintf("printf '%%s\\n' '[Service]' %s | ", Quote("ReadWritePaths="+unitWord.Replace(name)))+e.sudo("tee "+Quote(dir+"/"+strings.ReplaceAll(key, "_", "-")+".conf"), "systemctl daemon-reload", "systemctl restart queuemgr"),
 			"the setting %s lies where the daemon's unit does not let it write", key)
 	}
 }
+
+// unitWord writes a path so that ReadWritePaths= takes it as one word, as it is.
+var unitWord = strings.NewReplacer(`\`, `\\`, " ", `\ `, "\t", "\\\t", `"`, `\"`, "'", `\'`, "%", "%%")
 
 // within reports whether a file is in a folder, or the folder itself.
 func within(name, dir string) bool {

@@ -88,6 +88,16 @@ func modeText(is, want fs.FileMode) string {
 	return fmt.Sprintf("who needs it has no way into it: its mode is %04o and must be %04o", is, want)
 }
 
+// rootsAlone returns the file that name leads to, free of links, or what of it others than root could change.
+func (e *exam) rootsAlone(name string) (path, bad string) {
+	path, err := filepath.EvalSymlinks(e.path(name))
+	if err != nil || !within(path, e.Root) {
+		return "", name
+	}
+	bad, _ = e.onlyRoot(filepath.Join("/", strings.TrimPrefix(path, filepath.Clean(e.Root))))
+	return path, bad
+}
+
 // onlyRoot looks whether others than root could change name, or put another in its place: the service
 // runs it, or obeys it, as root. It returns the file or folder to be mended, "" for none.
 func (e *exam) onlyRoot(name string) (bad string, remedy string) {

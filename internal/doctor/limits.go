@@ -3,12 +3,12 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/regular"
 )
 
 // spare is how many descriptors and processes a runner needs beside one for each job.
@@ -33,7 +33,7 @@ func (e *exam) limits(context.Context) {
 		return
 	}
 	name := fmt.Sprintf("/proc/%d/limits", pid)
-	data, err := os.ReadFile(e.path(name))
+	data, err := regular.ReadFile(e.path(name))
 	if err != nil {
 		e.skip(name, err, "the runner's limits can't be read: %v", reason(err))
 		return
@@ -47,9 +47,9 @@ func (e *exam) limits(context.Context) {
 		case unlimited:
 			e.ok("", "no bound to %s", l.what)
 		case n < need:
-			remedy := fmt.Sprintf("in a shell with a higher limit (ulimit): %s && %s", e.verb("stop"), e.start())
+			remedy := fmt.Sprintf("in a shell with a higher limit (ulimit): %s && %s%s", e.verb("stop"), e.start(), endsJobs)
 			if e.underSystemd() {
-				remedy = e.dropInFor(fmt.Sprintf("%s=%d", l.directive, max(2*need, 4096))) + " && " + e.verb("stop") + " && " + e.start()
+				remedy = e.dropInFor(fmt.Sprintf("%s=%d", l.directive, max(2*need, 4096))) + " && " + e.verb("stop") + " && " + e.start() + endsJobs
 			}
 			e.warn("", e.fitJobs(remedy), "the bound of %d %s is less than max_concurrent_jobs, %d, needs", n, l.what, e.Config.MaxConcurrentJobs)
 		default:
@@ -96,7 +96,7 @@ func softLimit(text, title string) (n int64, unlimited bool) {
 }
 
 func (e *exam) number(name string) (int64, error) {
-	data, err := os.ReadFile(e.path(name))
+	data, err := regular.ReadFile(e.path(name))
 	if err != nil {
 		return 0, err
 	}

@@ -65,10 +65,17 @@ func (e *exam) versionOf(ctx context.Context, file, arg string) string {
 	if !e.isThere(file) {
 		return "" // another check says what is missing
 	}
-	if bad, _ := e.onlyRoot(file); bad != "" && e.UID == 0 && e.system() {
-		return "" // whose it is is told by rights: root does not run that to learn its version
+	run := e.path(file)
+	if e.UID == 0 { // root does not run what another could change to learn its version
+		var bad string
+		if run, bad = e.rootsAlone(file); bad != "" {
+			if !e.system() { // whose it is is told by rights
+				e.add(Skipped, file, "", "its version is not asked for: others than root could change %s, and root does not run that", bad)
+			}
+			return ""
+		}
 	}
-	out, err := e.Exec(ctx, e.path(file), arg)
+	out, err := e.Exec(ctx, run, arg)
 	f := strings.Fields(out)
 	if err != nil || len(f) < 2 || f[0] != filepath.Base(file) {
 		e.problem(file, e.unpack(), "the program does not run: %v %s", err, firstLine(out))

@@ -25,6 +25,9 @@ func (e *exam) registry(ctx context.Context) {
 	schema, knows, err := e.Registry(ctx, e.path(name))
 	var known *job.Error
 	switch {
+	case err != nil && ctx.Err() != nil:
+		e.skip(name, err, "the registry could not be looked at in time")
+		return
 	case errors.Is(err, fs.ErrPermission):
 		e.skip(name, err, "the registry may not be read")
 		return

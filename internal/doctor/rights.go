@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/internal/runas"
 )
 
@@ -122,7 +123,7 @@ func (e *exam) policy(context.Context) {
 		e.problem(bad, remedy, "others than root could change who jobs run as: no job is started while the policy file is not root's alone")
 		return
 	}
-	text, err := os.ReadFile(e.path(name))
+	text, err := regular.ReadFile(e.path(name))
 	if errors.Is(err, fs.ErrPermission) {
 		e.skip(name, err, "the policy may not be read")
 		return

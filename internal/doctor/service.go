@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -63,7 +63,7 @@ func (e *exam) down(u unit) {
 // pidFile looks whether daemon.pid, which scripts read, says the truth.
 func (e *exam) pidFile() {
 	name := e.Config.PIDFile
-	data, err := os.ReadFile(e.path(name))
+	data, err := regular.ReadFile(e.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		if e.status != nil && !e.ownPIDFile(e.status.PID) {
 			e.warn(name, e.restart()+keepsJobs, "the daemon's PID file is gone")
@@ -90,7 +90,7 @@ func (e *exam) pidFile() {
 
 // ownPIDFile reports whether a daemon was given another PID file, or whether that can't be known.
 func (e *exam) ownPIDFile(pid int) bool {
-	line, err := os.ReadFile(e.path(fmt.Sprintf("/proc/%d/cmdline", pid)))
+	line, err := regular.ReadFile(e.path(fmt.Sprintf("/proc/%d/cmdline", pid)))
 	return err != nil || strings.Contains(string(line), "\x00--pidfile")
 }
 
@@ -111,7 +111,7 @@ func (e *exam) holder(lock string) int {
 	} else if err != nil {
 		return -1
 	}
-	table, err := os.ReadFile(e.path("/proc/locks"))
+	table, err := regular.ReadFile(e.path("/proc/locks"))
 	if err != nil {
 		return -1
 	}

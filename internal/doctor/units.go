@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/internal/install"
+	"github.com/queuemgr/queuemgr/internal/regular"
 )
 
 // unit is what systemd knows of a unit, by property.
@@ -103,7 +103,7 @@ func (e *exam) unitFiles(context.Context) {
 
 func (e *exam) unitFile(name string) {
 	file := filepath.Join(e.inst.UnitDir, name)
-	data, err := os.ReadFile(e.path(file))
+	data, err := regular.ReadFile(e.path(file))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if !e.system() {

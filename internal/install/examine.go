@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/packaging"
 )
 
@@ -125,7 +126,7 @@ func (in *Installation) rightful(f rightfulFolder) Folder {
 // userUnit returns the folder of the programs that the user's unit starts, and whether there is one of ours
 // for this home. Without one the folder is Source.
 func (r *run) userUnit() (bin string, ofHome bool) {
-	data, err := os.ReadFile(r.path(filepath.Join(r.units, daemonUnit)))
+	data, err := regular.ReadFile(r.path(filepath.Join(r.units, daemonUnit)))
 	if err != nil || !ours(data) {
 		return r.bin, false
 	}

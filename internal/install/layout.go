@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
+	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -85,7 +85,7 @@ func packageLayout() layout {
 // installedPrefix returns the prefix of the installation that the unit in file belongs to, "" where
 // there is none or it is not ours.
 func installedPrefix(file string) string {
-	data, err := os.ReadFile(file)
+	data, err := regular.ReadFile(file)
 	if err != nil || !ours(data) {
 		return ""
 	}

@@ -3,10 +3,10 @@ package install
 import (
 	"bytes"
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -77,7 +77,7 @@ func HasUserUnit(home string, environ []string) bool {
 	if err != nil {
 		return false
 	}
-	data, err := os.ReadFile(filepath.Join(dir, daemonUnit))
+	data, err := regular.ReadFile(filepath.Join(dir, daemonUnit))
 	return err == nil && ours(data) && bytes.Contains(data, []byte("/"+program+" --home "+unitPath(home)+" daemon start\n"))
 }
 

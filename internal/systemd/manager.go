@@ -3,21 +3,30 @@ package systemd
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Exec runs a program to its end and returns what it wrote to standard output and error.
 type Exec func(ctx context.Context, name string, args ...string) (string, error)
 
+// waitDelay is how long a program's children may hold its output when it has ended or was to end.
+const waitDelay = 2 * time.Second
+
 // Execute is Exec on this machine.
 func Execute(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = Environ(os.Environ())
+	cmd.WaitDelay = waitDelay
 	out, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it has ended well itself
+	}
 	return string(out), err
 }
 

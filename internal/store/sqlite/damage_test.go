@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
@@ -145,6 +146,21 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 }
 
 // TestGlance looks at a registry at which a daemon is at work, and at one that is damaged: nothing beside it is made or touched.
+// TestPipe: a pipe in the registry's place holds nobody.
+func TestPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "registry.db")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := sqlite.Glance(t.Context(), path)
+	if err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("a glance at a pipe: %v", err)
+	}
+	if _, err := sqlite.Open(t.Context(), sqlite.Options{Path: path}); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+		t.Errorf("a pipe is opened: %v", err)
+	}
+}
+
 func TestGlance(t *testing.T) {
 	path := filled(t)
 	list := func() string {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -20,22 +21,18 @@ const quickCheckBytes = 64 << 20
 // inspect refuses a file that is not a sound registry. It opens it for reading only and so changes
 // nothing. It reports whether there is a file at all.
 func inspect(ctx context.Context, path string) (exists bool, err error) {
-	f, err := os.Open(path)
+	f, info, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, checkNoRest(path)
+	}
+	if errors.Is(err, regular.ErrKind) {
+		return true, notRegular(path, err)
 	}
 	if err != nil {
 		return false, &job.Error{Code: job.Internal, Message: fmt.Sprintf("can't open the registry %s: %v", path, err),
 			Hint: "it must belong to the user of the daemon", Err: err}
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return true, fmt.Errorf("inspect the registry %s: %w", path, err)
-	}
-	if !info.Mode().IsRegular() {
-		return true, &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is no regular file", path), Hint: "move it away"}
-	}
 	wal := hasContent(path + "-wal")
 	if err := checkHeader(f, info.Size(), wal); err != nil {
 		return true, damaged(path, err)
@@ -46,6 +43,11 @@ func inspect(ctx context.Context, path string) (exists bool, err error) {
 	return true, nil
 }
 
+// notRegular refuses what would hold whoever opens it.
+func notRegular(path string, err error) error {
+	return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is no regular file", path), Hint: "move it away", Err: err}
+}
+
 // glancing is how a connection reads beside whatever is at work: it takes no lock, and makes and touches no file. It
 // does not see what stands in the write-ahead log alone, which the schema never does for long.
 const glancing = "mode=ro&immutable=1&_pragma=query_only(1)"
@@ -53,15 +55,14 @@ const glancing = "mode=ro&immutable=1&_pragma=query_only(1)"
 // Glance reads a registry's header and the version of its schema, and which one this program knows. It is cheap, and
 // does not look at the records: Check does.
 func Glance(ctx context.Context, path string) (schema, knows int64, err error) {
-	f, err := os.Open(path)
+	f, info, err := regular.Open(path)
+	if errors.Is(err, regular.ErrKind) {
+		return 0, 0, notRegular(path, err)
+	}
 	if err != nil {
 		return 0, 0, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, 0, err
-	}
 	if err := checkHeader(f, info.Size(), hasContent(path+"-wal")); err != nil {
 		return 0, 0, damaged(path, err)
 	}

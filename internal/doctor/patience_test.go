@@ -1,0 +1,65 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/queuemgr/queuemgr/job"
+)
+
+// TestPatience: what hangs is told of, and what else was found is not lost by it.
+func TestPatience(t *testing.T) {
+	hangs := func(ctx context.Context, _ string, _ ...string) (string, error) {
+		<-ctx.Done()
+		return "", errors.New("signal: killed")
+	}
+	t.Run("a program", func(t *testing.T) {
+		w := userWorld(t)
+		w.chmod("/home/anna/q/lib", 0o770)
+		w.in.Exec = hangs
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			found, err := Examine(t.Context(), w.in)
+			if err != nil || time.Since(began) != execWithin {
+				t.Errorf("after %v: %v", time.Since(began), err)
+			}
+			if !has(found, "programs", Skipped, "queuemgr-runner did not end") || !has(found, "folders", Problem, "others than you") || !has(found, "service", OK, "the daemon answers") {
+				t.Errorf("got %+v", found)
+			}
+		})
+	})
+	t.Run("everything", func(t *testing.T) {
+		w := userWorld(t)
+		w.chmod("/home/anna/q/lib", 0o770)
+		w.in.Registry = func(ctx context.Context, _ string) (int64, int64, error) {
+			<-ctx.Done()
+			return 0, 0, ctx.Err()
+		}
+		synctest.Test(t, func(t *testing.T) {
+			found, err := Examine(t.Context(), w.in)
+			if err != nil || !has(found, "folders", Problem, "others than you") || !has(found, "registry", Skipped, "in time") || !has(found, "clock", Skipped, "no time left") {
+				t.Errorf("got %v, %+v", err, found)
+			}
+		})
+	})
+	t.Run("the caller", func(t *testing.T) {
+		w := userWorld(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		w.in.Ask = func(context.Context) (*job.Status, error) {
+			cancel()
+			return nil, ctx.Err()
+		}
+		if _, err := Examine(ctx, w.in); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func has(found []Finding, check string, level Level, what string) bool {
+	return slices.ContainsFunc(found, func(f Finding) bool { return f.Check == check && f.Level == level && strings.Contains(f.What, what) })
+}
