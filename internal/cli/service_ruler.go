@@ -62,6 +62,9 @@ func (a *app) userName() string {
 
 // forChange returns the ruler for a command that changes something, and refuses who may not.
 func (a *app) forChange(ctx context.Context, verb string) (*ruler, error) {
+	if err := a.notAnothers("service " + verb); err != nil {
+		return nil, err
+	}
 	r, err := a.ruler(ctx)
 	if err != nil {
 		return nil, err
