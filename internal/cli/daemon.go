@@ -47,9 +47,6 @@ func (o *daemonOptions) load(a *app) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseOthersHome(c.Paths); err != nil {
-		return nil, err
-	}
 	return c, checkSocket(c.Paths.Socket())
 }
 
@@ -83,7 +80,14 @@ says why it is not. SIGTERM and SIGINT end the daemon and leave its jobs running
 }
 
 func runDaemonStart(ctx context.Context, a *app, o daemonOptions) (err error) {
-	c, err := o.load(a)
+	command := "daemon start"
+	if o.detach {
+		command += " --daemon"
+	}
+	var c *config.Config
+	if err = a.notAnothers(command); err == nil {
+		c, err = o.load(a)
+	}
 	switch {
 	case o.ready > 0:
 		return a.runDetached(ctx, c, err, o)
@@ -166,6 +170,13 @@ stopped by systemd, which else would start it again; --keep-jobs is refused then
 }
 
 func runDaemonStop(ctx context.Context, a *app, keep bool) error {
+	command := "daemon stop"
+	if keep {
+		command += " --keep-jobs"
+	}
+	if err := a.notAnothers(command); err != nil {
+		return err
+	}
 	unit, err := a.unitOf(ctx)
 	switch {
 	case err != nil:
@@ -206,6 +217,9 @@ that the daemon was started with. A daemon that systemd runs as queuemgr.service
 }
 
 func runDaemonRestart(ctx context.Context, a *app, o daemonOptions) error {
+	if err := a.notAnothers("daemon restart"); err != nil {
+		return err
+	}
 	unit, err := a.unitOf(ctx)
 	switch {
 	case err != nil:

@@ -19,37 +19,36 @@ type daemonUnit struct {
 	state   systemd.Unit
 }
 
-// unitOf returns the unit that runs the daemon, nil for none; also while the daemon has died and the unit
-// is about to start it again. One that systemd is stopping is left to who ends the daemon: that is the
-// unit's own ExecStop=. Errors: Forbidden for root where the home is another user's.
+// unitOf returns the unit that runs the daemon which answers, or where none does that which is about to
+// start one; nil for none. One that systemd is stopping is left to who ends the daemon: that is the unit's
+// own ExecStop=.
 func (a *app) unitOf(ctx context.Context) (*daemonUnit, error) {
-	paths, err := config.FindPaths(a.home, a.Environ, config.ForDaemon)
-	if err == nil {
-		err = refuseOthersHome(paths)
-	}
-	if err != nil {
-		return nil, err
-	}
 	status, err := a.answering(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if status == nil {
-		r, err := a.ruler(ctx)
-		if err != nil || r.manager == nil || r.trouble != nil || r.paths.Home != paths.Home {
-			return nil, err
-		}
-		switch r.unit.Active {
-		case "active", "activating", "reloading":
-			return &daemonUnit{*r.manager, install.DaemonUnit, r.unit}, nil
-		}
-		return nil, nil
+		return a.waitingUnit(ctx)
 	}
 	m, name, u, ok := systemd.Runs(ctx, status.PID)
 	if !ok || u.Active == "deactivating" {
 		return nil, nil
 	}
 	return &daemonUnit{m, name, u}, nil
+}
+
+// waitingUnit returns queuemgr's own unit where systemd has it started though no daemon answers: that was
+// killed, and systemd starts it again after RestartSec=, whatever is done without it. A command of the unit
+// itself must not wait for the unit.
+func (a *app) waitingUnit(ctx context.Context) (*daemonUnit, error) {
+	if systemd.MemberOf(os.Getpid()).Unit == install.DaemonUnit {
+		return nil, nil
+	}
+	r, err := a.rulerFor(ctx, config.ForDaemon)
+	if err != nil || r.manager == nil || r.trouble != nil || !r.unit.Runs() {
+		return nil, err
+	}
+	return &daemonUnit{*r.manager, install.DaemonUnit, r.unit}, nil
 }
 
 // asRuler returns u as the ruler of the service; only of queuemgr's own unit is known what its stop and its

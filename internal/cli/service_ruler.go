@@ -19,12 +19,18 @@ type ruler struct {
 	manager *systemd.Manager // nil: nobody, the daemon is started and ended directly
 	unit    systemd.Unit     // the daemon's, where there is a manager
 	trouble error            // why the manager cannot be asked
+	gone    bool             // the system's service is set up, systemd rules, and it has no unit of it
 }
 
 // ruler finds out who rules: systemd where the unit is installed, the system's or, for a service of a
 // user's own, what `service install --user` has installed for that very home.
 func (a *app) ruler(ctx context.Context) (*ruler, error) {
-	paths, err := config.FindPaths(a.home, a.Environ, config.ForClient)
+	return a.rulerFor(ctx, config.ForClient)
+}
+
+// rulerFor is ruler for the service that use leads to.
+func (a *app) rulerFor(ctx context.Context, use config.Use) (*ruler, error) {
+	paths, err := config.FindPaths(a.home, a.Environ, use)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +54,8 @@ func (a *app) ruler(ctx context.Context) (*ruler, error) {
 		}
 	case u.Known():
 		r.manager, r.unit = &m, u
+	default:
+		r.gone = paths.System
 	}
 	return r, nil
 }
@@ -62,6 +70,9 @@ func (a *app) userName() string {
 
 // forChange returns the ruler for a command that changes something, and refuses who may not.
 func (a *app) forChange(ctx context.Context, verb string) (*ruler, error) {
+	if err := a.notAnothers("service " + verb); err != nil {
+		return nil, err
+	}
 	r, err := a.ruler(ctx)
 	if err != nil {
 		return nil, err
@@ -74,9 +85,6 @@ func (a *app) forChange(ctx context.Context, verb string) (*ruler, error) {
 
 // mayRule refuses who has no rights over the service.
 func (a *app) mayRule(r *ruler, verb string) error {
-	if err := refuseOthersHome(r.paths); err != nil {
-		return err
-	}
 	if !r.paths.System || os.Geteuid() == 0 {
 		return nil
 	}
@@ -112,6 +120,29 @@ func (r *ruler) look(ctx context.Context) error {
 		r.unit = u
 	}
 	return err
+}
+
+// missing refuses to start the daemon directly in the place of a unit that is gone: as root, and without
+// what the unit keeps it from.
+func (r *ruler) missing() error {
+	if !r.gone {
+		return nil
+	}
+	return &job.Error{Code: job.WrongState, Message: install.DaemonUnit + " of the system's service is missing, which systemd starts it by; nothing was changed",
+		Hint: "this repairs it: sudo queuemgr service install"}
+}
+
+// order gives the manager an order; what comes of it is told with a way on.
+func (r *ruler) order(ctx context.Context, verb, unit string) error {
+	err := r.manager.Systemctl(ctx, verb, unit)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return &job.Error{Code: job.Internal, Err: err, Message: fmt.Sprintf("systemd does not %s %s: %v", verb, unit, err),
+		Hint: "see what keeps it from that: " + r.manager.Command("status", unit)}
 }
 
 // masked refuses what a masked unit cannot do.

@@ -38,6 +38,9 @@ func runServiceStart(ctx context.Context, a *app, o daemonOptions) error {
 	if r.manager != nil {
 		return a.startUnit(ctx, r, o)
 	}
+	if err := r.missing(); err != nil {
+		return err
+	}
 	c, err := o.load(a)
 	if err != nil {
 		return err

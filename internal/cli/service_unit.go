@@ -145,14 +145,14 @@ func (a *app) stopUnit(ctx context.Context, r *ruler) error {
 		ran = stopped
 	} else {
 		a.tellStop(ctx)
-		if err := r.manager.Systemctl(ctx, "stop", install.DaemonUnit); err != nil {
+		if err := r.order(ctx, "stop", install.DaemonUnit); err != nil {
 			return err
 		}
 	}
 	// Where the daemon was not there to have it stopped.
 	if runner, err = r.manager.Unit(ctx, install.RunnerUnit); err == nil && runner.Runs() {
 		ran = true
-		err = r.manager.Systemctl(ctx, "stop", install.RunnerUnit)
+		err = r.order(ctx, "stop", install.RunnerUnit)
 	}
 	switch {
 	case err != nil:
@@ -195,7 +195,7 @@ func (a *app) enableUnit(ctx context.Context, r *ruler, enable bool) error {
 	}
 	was := r.unit.Enabled()
 	if was != enable || r.unit.File != "enabled" && r.unit.File != "disabled" {
-		if err := r.manager.Systemctl(ctx, verb, install.DaemonUnit); err != nil {
+		if err := r.order(ctx, verb, install.DaemonUnit); err != nil {
 			return err
 		}
 		if err := r.look(ctx); err != nil {

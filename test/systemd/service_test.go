@@ -149,6 +149,24 @@ func TestServiceBySystemd(t *testing.T) {
 	}
 	c.does("root", 0, "service restart", "queuemgr.service did not run; started by systemd, pid ")
 
+	// One that was killed is systemd's while it waits to start it again.
+	v.Shell(`mkdir -p /run/systemd/system/queuemgr.service.d; printf '[Service]\nRestartSec=1h\n' >/run/systemd/system/queuemgr.service.d/later.conf; systemctl daemon-reload`)
+	kill := func() {
+		v.Shell(`systemctl kill --kill-whom=main -s KILL queuemgr; until [ "$(systemctl show -P SubState queuemgr)" = auto-restart ]; do :; done`)
+	}
+	kill()
+	c.does("root", 0, "daemon restart", "queuemgr.service restarted by systemd; pid ")
+	if pid := mainPID(v); pid == "0" || strings.Count(v.Run("pgrep", "-f", "queuemgr daemon start"), "\n") != 1 {
+		t.Errorf("after daemon restart of one that waited the daemon is %s of\n%s", pid, processes(v))
+	}
+	kill()
+	c.does("root", 0, "daemon stop", "queuemgr.service stopped by systemd")
+	if now := units(v); strings.Count(now, "ActiveState=inactive") != 2 || processes(v) != "" {
+		t.Errorf("after daemon stop of one that waited:\n%s%s", now, processes(v))
+	}
+	v.Shell(`rm -r /run/systemd/system/queuemgr.service.d; systemctl daemon-reload`)
+	c.does("root", 0, "service start", "started by systemd")
+
 	// With the machine, or not.
 	enabled := func() string {
 		_, out := try(t, v, "systemctl is-enabled queuemgr.service")
@@ -174,7 +192,12 @@ func TestServiceBySystemd(t *testing.T) {
 	v.Shell(`cp -p /root/config.toml /etc/queuemgr/; mv /etc/systemd/system/queuemgr.service /root/; systemctl mask queuemgr.service; systemctl daemon-reload`)
 	c.does("root", 4, "service start", "is masked", "hint: if that is no longer meant: systemctl unmask queuemgr.service")
 	c.does("root", 5, "service status", "systemctl unmask queuemgr.service")
-	v.Shell(`systemctl unmask queuemgr.service; mv /root/queuemgr.service /etc/systemd/system/; systemctl daemon-reload`)
+	v.Shell(`systemctl unmask queuemgr.service; systemctl daemon-reload`)
+	c.does("root", 4, "service start", "queuemgr.service of the system's service is missing", "nothing was changed", "sudo queuemgr service install")
+	if left := processes(v); left != "" {
+		t.Errorf("without its unit it was started: %s", left)
+	}
+	v.Shell(`mv /root/queuemgr.service /etc/systemd/system/; systemctl daemon-reload`)
 	c.does("root", 0, "service start", "started by systemd")
 }
 

@@ -75,6 +75,28 @@ func TestServiceOfAUser(t *testing.T) {
 		t.Errorf("after daemon stop:\n%s%s", state(), processes(v))
 	}
 
+	// Root leaves it to that user.
+	c.does("anna", 0, "service start", "your own queuemgr.service started by systemd; pid ")
+	before := state() + processes(v)
+	for _, command := range []string{"service start", "service stop", "service restart", "daemon start", "daemon stop", "daemon restart"} {
+		c.does("root", 6, "--home /home/anna/.local/share/queuemgr "+command, "belongs to the user anna", "nothing was changed",
+			"sudo -u anna queuemgr --home /home/anna/.local/share/queuemgr "+command+"\n")
+	}
+	if now := state() + processes(v); now != before {
+		t.Errorf("root was refused, and it was\n%sis\n%s", before, now)
+	}
+
+	// It waits to start a daemon that was killed, and is no less that user's then.
+	v.Shell(`mkdir -p /home/anna/.config/systemd/user/queuemgr.service.d; printf '[Service]\nRestartSec=1h\n' >/home/anna/.config/systemd/user/queuemgr.service.d/later.conf`)
+	v.RunAs("anna", "sh", "-euc", `export XDG_RUNTIME_DIR=/run/user/$(id -u); systemctl --user daemon-reload
+		systemctl --user kill --kill-whom=main -s KILL queuemgr; until [ "$(systemctl --user show -P SubState queuemgr)" = auto-restart ]; do :; done`)
+	c.does("anna", 0, "daemon stop", "your own queuemgr.service stopped by systemd, with its jobs\n")
+	if strings.Count(state(), "=inactive") != 2 || processes(v) != "" {
+		t.Errorf("after daemon stop of one that waited:\n%s%s", state(), processes(v))
+	}
+	v.Shell(`rm -r /home/anna/.config/systemd/user/queuemgr.service.d`)
+	v.RunAs("anna", "sh", "-c", "XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user daemon-reload")
+
 	// It starts with the machine.
 	v.Reboot()
 	v.Shell(`systemctl start user@$(id -u anna)`) // which the boot has begun to
