@@ -141,8 +141,15 @@ func (r *ruler) order(ctx context.Context, verb, unit string) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return &job.Error{Code: job.Internal, Err: err, Message: fmt.Sprintf("systemd does not %s %s: %v", verb, unit, err),
-		Hint: "see what keeps it from that: " + r.manager.Command("status", unit)}
+	hint := "see what keeps it from that: " + r.manager.Command("status", unit)
+	if verb == "enable" || verb == "disable" {
+		links := "/etc/systemd/system"
+		if r.manager.User {
+			links = "~/.config/systemd/user"
+		}
+		hint = "systemd keeps that as a link below " + links + ": have it writable, then run this again"
+	}
+	return &job.Error{Code: job.Internal, Err: err, Message: fmt.Sprintf("systemd does not %s %s: %v", verb, unit, err), Hint: hint}
 }
 
 // masked refuses what a masked unit cannot do.

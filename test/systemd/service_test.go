@@ -184,6 +184,14 @@ func TestServiceBySystemd(t *testing.T) {
 		t.Errorf("it is %s", enabled())
 	}
 
+	// What systemd cannot do is said, with where to look.
+	v.Shell(`mount --bind /etc/systemd/system /etc/systemd/system; mount -o remount,bind,ro /etc/systemd/system`)
+	c.does("root", 1, "service disable", "systemd does not disable queuemgr.service: ", "Read-only file system", "hint: systemd keeps that as a link below /etc/systemd/system: have it writable")
+	v.Shell(`umount /etc/systemd/system`)
+	if enabled() != "enabled" {
+		t.Errorf("it is %s", enabled())
+	}
+
 	// What keeps it from starting is said.
 	v.Shell(`systemctl stop queuemgr; sed -i '1i max_concurent_jobs = 1' /etc/queuemgr/config.toml`)
 	c.does("root", 1, "service start", "queuemgr.service did not become ready", `unknown setting "max_concurent_jobs"`, "queuemgr service logs")
