@@ -156,13 +156,13 @@ func (a *app) tell(err error, asJSON bool) {
 	}
 	_, _ = fmt.Fprintf(a.Stderr, "queuemgr: %s\n", printableLines(e.Message))
 	if e.Hint != "" {
-		_, _ = fmt.Fprintf(a.Stderr, "hint: %s\n", printableLines(e.Hint))
+		_, _ = fmt.Fprintf(a.Stderr, "hint: %s\n", printableLines(a.suggest(e.Hint)))
 	}
 }
 
 // warn writes a line to standard error.
 func (a *app) warn(format string, args ...any) {
-	_, _ = fmt.Fprintf(a.Stderr, "queuemgr: "+format+"\n", args...) // nowhere else to say it
+	_, _ = fmt.Fprintf(a.Stderr, "queuemgr: "+a.suggestFormat(format)+"\n", args...) // nowhere else to say it
 }
 
 // usage is wrong usage of the command line.

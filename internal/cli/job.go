@@ -43,6 +43,10 @@ func (a *app) jobTablePart(list []*job.Job, part bool) *table {
 		bound = func(s string, _ int) string { return s } // a program wants the whole
 	}
 	for _, j := range list {
+		why := a.outcome(j)
+		if j.State != job.Held { // what is to be typed is of use as a whole only
+			why = bound(why, 40)
+		}
 		priority, owner, queue := "", "", ""
 		if j.Priority != 0 {
 			priority = fmt.Sprint(j.Priority)
@@ -53,7 +57,7 @@ func (a *app) jobTablePart(list []*job.Job, part bool) *table {
 		if part || len(queues) > 1 || !queues[job.DefaultQueue] {
 			queue = j.Queue
 		}
-		t.add(fmt.Sprint(j.ID), string(j.State), bound(outcome(j), 40), queue, priority, bound(printable(j.Key), 24), bound(printable(j.Name), 32),
+		t.add(fmt.Sprint(j.ID), string(j.State), why, queue, priority, bound(printable(j.Key), 24), bound(printable(j.Name), 32),
 			bound(printable(strings.Join(j.Tags, ",")), 24), owner, progress(j), runTime(now, j), ago(now, j.CreatedAt), commandText(j))
 	}
 	return t

@@ -254,6 +254,6 @@ func (a *app) printJSON(v any) error {
 
 // print writes to standard output.
 func (a *app) print(format string, args ...any) error {
-	_, err := fmt.Fprintf(a.Stdout, format, args...)
+	_, err := fmt.Fprintf(a.Stdout, a.suggestFormat(format), args...)
 	return err
 }

@@ -147,7 +147,7 @@ func parseLimit(text string, explicit bool) (int, error) {
 // note says something beside the output, to people only.
 func (a *app) note(format string, args ...any) {
 	if terminal(a.Stdout) != nil {
-		_, _ = fmt.Fprintf(a.Stderr, format+"\n", args...) // nowhere else to say it
+		_, _ = fmt.Fprintf(a.Stderr, a.suggestFormat(format)+"\n", args...) // nowhere else to say it
 	}
 }
 

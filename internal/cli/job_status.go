@@ -94,7 +94,7 @@ func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
 	if a.colours(a.Stdout) {
 		state = paintState(state)
 	}
-	if how := ending(j); how != "" && j.Reason != job.ReasonSpawn {
+	if how := a.ending(j); how != "" && j.Reason != job.ReasonSpawn {
 		state += " (" + how + ")"
 	}
 	now := a.now()
@@ -119,7 +119,7 @@ func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
 	for _, t := range attempts {
 		past := &job.Job{State: t.State, Reason: t.Reason, ExitCode: t.ExitCode, Signal: t.Signal, Error: t.Error}
 		how := string(t.State)
-		if e := ending(past); e != "" {
+		if e := a.ending(past); e != "" {
 			how += " (" + e + ")"
 		}
 		if _, err := fmt.Fprintf(w, "%-11s %d: %s, %s\n", "Before:", t.Attempt, how, moment(now, t.FinishedAt)); err != nil {

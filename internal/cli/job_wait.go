@@ -172,7 +172,7 @@ func (a *app) tellEnd(j *job.Job) {
 	if j.State == job.Completed {
 		return
 	}
-	how := outcome(j)
+	how := a.outcome(j)
 	if how != "" {
 		how = ": " + how
 	}

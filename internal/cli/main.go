@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"io"
+	"regexp"
 	"time"
 
 	"github.com/queuemgr/queuemgr/client"
@@ -43,6 +44,8 @@ type app struct {
 	// patience is how long a daemon is waited for that goes away while it is asked something: a
 	// restart's time, unless the command waits anyway. With 0 it is not, and nothing is said of it.
 	patience time.Duration
+
+	suggested *regexp.Regexp // made when suggest needs it first
 }
 
 func newApp(env Env) *app { return &app{Env: env, now: time.Now, patience: 5 * time.Second} }

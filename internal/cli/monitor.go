@@ -68,7 +68,7 @@ func (a *app) printChanges(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		line, err := changeLine(change)
+		line, err := a.changeLine(change)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (a *app) printChanges(ctx context.Context) error {
 }
 
 // changeLine says a change in one line.
-func changeLine(c job.Change) (string, error) {
+func (a *app) changeLine(c job.Change) (string, error) {
 	at := c.At.UTC().Format(time.RFC3339)
 	j, err := c.Job()
 	if err != nil {
@@ -97,7 +97,7 @@ func changeLine(c job.Change) (string, error) {
 		return fmt.Sprintf("%s job %d purged", at, c.JobID), nil
 	}
 	words := []string{at, "job", fmt.Sprint(j.ID), string(j.State)}
-	if o := outcome(j); o != "" {
+	if o := a.outcome(j); o != "" {
 		words = append(words, "("+o+")")
 	}
 	if p := progress(j); p != "" {

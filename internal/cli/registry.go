@@ -141,7 +141,7 @@ func runRegistryImport(ctx context.Context, a *app, name string, asJSON bool) er
 	}
 	held := ""
 	if s.Held > 0 {
-		held = fmt.Sprintf("; %d of them wait, held: queuemgr job start", s.Held)
+		held = fmt.Sprintf(a.suggestFormat("; %d of them wait, held: queuemgr job start"), s.Held)
 	}
 	if s.Unchanged > 0 {
 		held += fmt.Sprintf("; %d were there already", s.Unchanged)
@@ -281,7 +281,7 @@ func runRegistryRestore(ctx context.Context, a *app, name string, force, asJSON 
 		text += fmt.Sprintf("the registry before is kept: %s\n", s.Replaced)
 	}
 	if s.Held > 0 {
-		text += fmt.Sprintf("%s waited when the backup was made and may have run since: held now; those that shall run: queuemgr job start %s\n",
+		text += fmt.Sprintf(a.suggestFormat("%s waited when the backup was made and may have run since: held now; those that shall run: queuemgr job start %s\n"),
 			plural(s.Held, "job"), heldSelector(s.HeldJobs))
 	}
 	if s.Live > 0 {

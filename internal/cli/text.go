@@ -134,10 +134,10 @@ func runTime(now time.Time, j *job.Job) string {
 }
 
 // outcome says in a few words how a job ended or why it waits.
-func outcome(j *job.Job) string {
+func (a *app) outcome(j *job.Job) string {
 	switch {
 	case j.State.Waiting():
-		return printable(strings.TrimPrefix(j.WaitReason, string(j.State)+": ")) // beside the state
+		return a.suggest(printable(strings.TrimPrefix(j.WaitReason, string(j.State)+": "))) // beside the state
 	case j.State == job.Failed && j.Reason == job.ReasonExit && j.ExitCode != nil:
 		return fmt.Sprintf("exit %d", *j.ExitCode)
 	case j.State == job.Failed && j.Reason == job.ReasonSignal:
@@ -156,8 +156,8 @@ func outcome(j *job.Job) string {
 
 // ending is outcome with the exit code or signal wherever one is known, also of a job that was
 // stopped or hit its time limit.
-func ending(j *job.Job) string {
-	how := outcome(j)
+func (a *app) ending(j *job.Job) string {
+	how := a.outcome(j)
 	code := ""
 	switch {
 	case !j.State.Ended() || j.State == job.Completed || j.Reason == job.ReasonSpawn:

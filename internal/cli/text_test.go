@@ -160,6 +160,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestEnding(t *testing.T) {
+	a, _ := testApp()
 	four, zero := 4, 0
 	for _, test := range []struct {
 		job  job.Job
@@ -174,7 +175,7 @@ func TestEnding(t *testing.T) {
 		{job.Job{State: job.Completed, ExitCode: &zero}, ""},
 		{job.Job{State: job.Held, WaitReason: "held: queuemgr job start 3"}, "queuemgr job start 3"},
 	} {
-		if got := ending(&test.job); got != test.want {
+		if got := a.ending(&test.job); got != test.want {
 			t.Errorf("%s %s: %q, want %q", test.job.State, test.job.Reason, got, test.want)
 		}
 	}
