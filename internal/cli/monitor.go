@@ -178,7 +178,8 @@ func (a *app) redraw(ctx context.Context, svc job.Service, screen *os.File, chan
 		err := a.draw(ctx, svc, screen)
 		if job.CodeOf(err) == job.Unavailable && ctx.Err() == nil {
 			// A restart: the stream of changes connects again, and the clock looks too.
-			_, err = io.WriteString(screen, "\x1b[H\x1b[Kthe daemon is not reachable; jobs go on running\r\n")
+			width, _ := a.size(screen)
+			_, err = io.WriteString(screen, "\x1b[H\x1b[K"+shorten("the daemon is not reachable; jobs go on running", width)+"\r\n")
 		}
 		if err != nil {
 			return asMonitor(ctx, err)
@@ -221,16 +222,22 @@ func watch(ctx context.Context, svc job.Service, after uint64, changed chan<- st
 	}
 }
 
+// size is how many cells and lines the screen has.
+func (a *app) size(screen *os.File) (width, height int) {
+	width, height, err := term.GetSize(int(screen.Fd()))
+	if err != nil || width < 1 || height < 1 {
+		return a.width(), 24
+	}
+	return width, height
+}
+
 // draw draws one picture in place of the last.
 func (a *app) draw(ctx context.Context, svc job.Service, screen *os.File) error {
 	status, err := svc.Status(ctx)
 	if err != nil {
 		return err
 	}
-	width, height, err := term.GetSize(int(screen.Fd()))
-	if err != nil || height < 1 {
-		width, height = a.width(), 24
-	}
+	width, height := a.size(screen)
 	var picture bytes.Buffer
 	live := max(height-len(status.Queues)-len(status.Problems)-16, 3)
 	if err := a.writeOverview(ctx, &picture, svc, status, width, live, 5); err != nil {
@@ -243,12 +250,13 @@ func (a *app) draw(ctx context.Context, svc job.Service, screen *os.File) error 
 	lines := strings.Split(strings.TrimRight(picture.String(), "\n"), "\n")
 	lines = lines[:min(len(lines), height-1)]
 	for _, line := range lines {
-		// In raw mode a line feed does not return; what the last picture left is cleared.
-		if _, err := out.WriteString(line + "\x1b[K\r\n"); err != nil {
+		// In raw mode a line feed does not return. What the last picture left is cleared first: behind a
+		// line as wide as the screen that would clear its end. A wider one would push the others down.
+		if _, err := out.WriteString("\x1b[K" + shortenPainted(line, width) + "\r\n"); err != nil {
 			return err
 		}
 	}
-	if _, err := out.WriteString("\x1b[J\x1b[" + fmt.Sprint(height) + ";1Hq ends"); err != nil {
+	if _, err := out.WriteString("\x1b[J\x1b[" + fmt.Sprint(height) + ";1H" + shorten("q ends", width)); err != nil {
 		return err
 	}
 	return out.Flush()

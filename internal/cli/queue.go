@@ -47,8 +47,9 @@ func runQueueList(ctx context.Context, a *app, asJSON bool) error {
 
 // queueTable shows queues, one a row.
 func (a *app) queueTable(queues []job.Queue) *table {
-	t := &table{columns: []column{{title: "QUEUE"}, {title: "PAUSED"}, {title: "START"}, {title: "AT ONCE", right: true}, {title: "WAITING", right: true},
-		{title: "HELD", right: true}, {title: "RUNNING", right: true}, {title: "COMPLETED", right: true}, {title: "FAILED", right: true}, {title: "STOPPED", right: true}}}
+	t := &table{columns: []column{{title: "QUEUE", cut: true}, {title: "PAUSED"}, {title: "START", spare: 3}, {title: "AT ONCE", right: true, spare: 4}, {title: "WAITING", right: true},
+		{title: "HELD", right: true, spare: 1}, {title: "RUNNING", right: true}, {title: "COMPLETED", right: true, spare: 5}, {title: "FAILED", right: true, spare: 2},
+		{title: "STOPPED", right: true, spare: 6}}}
 	for _, q := range queues {
 		paused, start := "", ""
 		if q.Paused {

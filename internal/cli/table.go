@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -165,6 +166,32 @@ func shorten(s string, width int) string {
 	}
 	return s
 }
+
+// shortenPainted is shorten for text with colours, which take no cells.
+func shortenPainted(s string, width int) string {
+	if displayWidth(colour.ReplaceAllString(s, "")) <= width {
+		return s
+	}
+	var b strings.Builder
+	for room := width; ; {
+		at := colour.FindStringIndex(s)
+		if at == nil {
+			at = []int{len(s), len(s)}
+		}
+		// Something is cut: a part that takes all the room gives its last cell to the "…".
+		n := displayWidth(s[:at[0]])
+		if n >= room {
+			b.WriteString(shorten(s[:at[0]]+"…", room) + "\x1b[0m")
+			return b.String()
+		}
+		room -= n
+		b.WriteString(s[:at[1]])
+		s = s[at[1]:]
+	}
+}
+
+// colour is what sets a colour on a terminal.
+var colour = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
 // displayWidth is how many cells of a terminal s takes.
 func displayWidth(s string) int {

@@ -12,7 +12,7 @@ import (
 	"github.com/creack/pty"
 )
 
-// runOnTerminal is the program `terminal [-i FILE] PROGRAM [ARG...]` of the scripts: it runs the
+// runOnTerminal is the program `terminal [-i FILE] [-size COLUMNSxLINES] PROGRAM [ARG...]` of the scripts: it runs the
 // program on a terminal of its own, types FILE and an end of file (without -i standard input is
 // /dev/null), prints all that the terminal shows and exits as the program did.
 //
@@ -30,6 +30,7 @@ func runOnTerminal() {
 func onTerminal(args []string) (int, error) {
 	flags := flag.NewFlagSet("terminal", flag.ContinueOnError)
 	input := flags.String("i", "", "file to type")
+	size := flags.String("size", "", "columns and lines of the terminal, as 80x24")
 	if err := flags.Parse(args); err != nil {
 		return 0, err
 	}
@@ -50,7 +51,13 @@ func onTerminal(args []string) (int, error) {
 		defer null.Close()
 		cmd.Stdin = null
 	}
-	screen, err := pty.Start(cmd)
+	var window pty.Winsize
+	if *size != "" {
+		if _, err := fmt.Sscanf(*size, "%dx%d", &window.Cols, &window.Rows); err != nil {
+			return 0, fmt.Errorf("-size %s: %w", *size, err)
+		}
+	}
+	screen, err := pty.StartWithSize(cmd, &window)
 	if err != nil {
 		return 0, err
 	}

@@ -88,6 +88,24 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestShortenPainted(t *testing.T) {
+	for _, test := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"1  \x1b[31mfailed\x1b[0m  x", 12, "1  \x1b[31mfailed\x1b[0m  x"},
+		{"1  \x1b[31mfailed\x1b[0m  xyz", 12, "1  \x1b[31mfailed\x1b[0m  …\x1b[0m"},
+		{"1  \x1b[31mfailed\x1b[0m  x", 9, "1  \x1b[31mfaile…\x1b[0m"},
+		{"1  \x1b[31mfailed\x1b[0m", 9, "1  \x1b[31mfailed\x1b[0m"},
+		{"plain", 3, "pl…\x1b[0m"},
+	} {
+		if got := shortenPainted(test.text, test.width); got != test.want {
+			t.Errorf("shortenPainted(%q, %d) = %q, want %q", test.text, test.width, got, test.want)
+		}
+	}
+}
+
 func TestJobTable(t *testing.T) {
 	a, out := testApp()
 	seven := 7
