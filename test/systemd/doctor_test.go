@@ -145,8 +145,9 @@ func TestDoctorOfUsers(t *testing.T) {
 		t.Fatalf("after %q: exit %d, %+v", remedy, code, bad)
 	}
 
-	// One user's own service.
-	v.Shell("cp -r /root/v1.1.0 /home/anna/q; chown -R anna: /home/anna/q; loginctl enable-linger anna")
+	// One user's own service, beside the system's: its page needs a port of its own.
+	v.Shell("cp -r /root/v1.1.0 /home/anna/q; mkdir -m 0700 /home/anna/own; printf '[web]\nlisten = \"127.0.0.1:5001\"\n' >/home/anna/own/config.toml")
+	v.Shell("chmod 0600 /home/anna/own/config.toml; chown -R anna: /home/anna/q /home/anna/own; loginctl enable-linger anna")
 	own := func(args ...string) (int, string) {
 		t.Helper()
 		r, err := v.Exec(t.Context(), guest.Command{User: "anna", Login: true, Argv: append([]string{"/home/anna/q/bin/queuemgr", "--home", "/home/anna/own"}, args...)})
