@@ -145,27 +145,30 @@ func atLine(err error, line int) error {
 
 // readLines reads one spec a line. Empty lines are passed over, and counted.
 func readLines(in io.Reader) (job.Batch, func(int) int, error) {
-	var b job.Batch
-	var lines []int // of each job
+	found := newSpecs()
+	err := splitLines(in, found)
+	jobs, lines, err := found.done(err)
+	return job.Batch{Jobs: jobs}, func(k int) int { return lines[k-1] }, err
+}
+
+// splitLines reads lines until the end, or until one is known to be wrong.
+func splitLines(in io.Reader, to *specs) error {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for n := 1; ; n++ {
 		line, err := readLine(r)
 		if len(bytes.TrimSpace(line)) > 0 {
-			var s job.Spec
-			if len(b.Jobs) == job.MaxBatch {
-				return b, nil, atLine(job.TooManyJobs(), n)
+			if to.n == job.MaxBatch {
+				return atLine(job.TooManyJobs(), n)
 			}
-			if err := unmarshal(line, &s); err != nil {
-				return b, nil, atLine(err, n)
+			if !to.add(line, n) {
+				return nil
 			}
-			b.Jobs = append(b.Jobs, s)
-			lines = append(lines, n)
 		}
 		if errors.Is(err, io.EOF) {
-			return b, func(k int) int { return lines[k-1] }, nil
+			return nil
 		}
 		if err != nil {
-			return b, nil, atLine(unreadable(err), n)
+			return atLine(unreadable(err), n)
 		}
 	}
 }

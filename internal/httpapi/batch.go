@@ -77,21 +77,29 @@ func (r *batchReader) jobs() ([]job.Spec, error) {
 	} else if t != json.Delim('[') {
 		return nil, &job.Error{Code: job.Invalid, Field: "jobs", Message: "jobs is no list", Hint: `send {"jobs": [{…}, {…}]}`}
 	}
-	jobs := []job.Spec{}
+	found := newSpecs()
+	jobs, _, err := found.done(r.eachJob(found))
+	return jobs, err
+}
+
+// eachJob reads the list's jobs until its end, or until one is known to be wrong.
+func (r *batchReader) eachJob(to *specs) error {
 	for r.dec.More() {
-		if len(jobs) == job.MaxBatch {
-			return nil, atLine(job.TooManyJobs(), len(jobs)+1)
+		if to.n == job.MaxBatch {
+			return atLine(job.TooManyJobs(), to.n+1)
 		}
-		var s job.Spec
-		if err := r.value(&s); err != nil {
-			return nil, atLine(err, len(jobs)+1)
+		var raw json.RawMessage
+		if err := r.dec.Decode(&raw); err != nil {
+			return atLine(jsonError(err), to.n+1)
 		}
-		jobs = append(jobs, s)
+		if !to.add(raw, to.n+1) {
+			return nil
+		}
 	}
 	if _, err := r.dec.Token(); err != nil {
-		return nil, atLine(jsonError(err), len(jobs)+1)
+		return atLine(jsonError(err), to.n+1)
 	}
-	return jobs, nil
+	return nil
 }
 
 // value reads the next value as strictly as a body of its own.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os/user"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,6 +186,49 @@ func TestAddMany(t *testing.T) {
 	a.want(200, "GET", "/api/jobs?limit=1000", "", &page)
 	if len(page.Jobs) != 11 {
 		t.Errorf("%d jobs on record, want 11", len(page.Jobs))
+	}
+}
+
+// TestAddVeryMany keeps the order of a batch that several processors decode, and names its first fault.
+func TestAddVeryMany(t *testing.T) {
+	a := open(t)
+	const n = 3000
+	body := func(form string, faulty ...int) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = fmt.Sprintf(`{"shell":"true","hold":true,"key":"%s-%d"}`, form, i+1)
+		}
+		for _, i := range faulty {
+			list[i-1] = `{"shell":"true","colour":"red"}`
+		}
+		if form == "lines" {
+			return strings.Join(list, "\n")
+		}
+		return `{"jobs":[` + strings.Join(list, ",") + `]}`
+	}
+	for form, header := range map[string][]string{"lines": {"Content-Type", "application/x-ndjson"}, "list": nil} {
+		for _, faulty := range [][]int{{700, 1}, {2999, 701}, {n}, {257, 256}} {
+			p := a.refused(422, job.Invalid, "colour", "POST", "/api/jobs", body(form, faulty...), header...)
+			if want := slices.Min(faulty); p.Line != want {
+				t.Errorf("%s with faults at %v: line %d, want %d", form, faulty, p.Line, want)
+			}
+		}
+		cut := body(form)
+		if p := a.refused(422, job.Invalid, "", "POST", "/api/jobs", cut[:len(cut)-10], header...); p.Line != n {
+			t.Errorf("%s that breaks off: line %d, want %d", form, p.Line, n)
+		}
+		var added struct{ IDs []int64 }
+		a.want(201, "POST", "/api/jobs", body(form), &added, header...)
+		if len(added.IDs) != n {
+			t.Fatalf("%d numbers", len(added.IDs))
+		}
+		for _, i := range []int{1, 255, 256, 257, 512, 513, 1024, 2999, n} {
+			var j job.Job
+			a.want(200, "GET", fmt.Sprint("/api/jobs/", added.IDs[i-1]), "", &j)
+			if want := fmt.Sprintf("%s-%d", form, i); j.Key != want {
+				t.Errorf("job %d of the batch has the key %s, want %s", i, j.Key, want)
+			}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -20,8 +21,19 @@ func (s *Store) AddJobs(ctx context.Context, p store.AddJobs) (store.Added, erro
 	}
 	op := &addOp{opBase: opBase{lane: adding, grows: true, size: len(p.Jobs)}, at: p.At.UTC(),
 		maxWaiting: p.MaxWaiting, typeLimits: p.TypeLimits, rows: make([]row, len(p.Jobs))}
-	if err := encodeRows(op.rows, p.Jobs); err != nil {
-		return store.Added{}, err
+	for i, n := range p.Jobs {
+		r, err := newColumns(n.Job)
+		if err != nil {
+			return store.Added{}, atLine(err, i+1)
+		}
+		r.rev = 0
+		op.rows[i] = r
+	}
+	// They are encoded while the first of them are written already.
+	op.docs = encodeDocs(op.rows, p.Jobs)
+	defer op.docs.wait()
+	if only := op.docs.parts; len(only) == 1 && only[0].err != nil {
+		return store.Added{}, only[0].err // before it meets others in a transaction
 	}
 	// Jobs added together mostly share one slice: hash it once.
 	var last []string
@@ -41,39 +53,60 @@ func (s *Store) AddJobs(ctx context.Context, p store.AddJobs) (store.Added, erro
 	return store.Added{Purged: op.purged}, nil
 }
 
-// encodeTogether is how many jobs of an addition are encoded by one goroutine: enough that it is worth one.
-const encodeTogether = 500
+// encodeTogether is how many jobs of an addition are encoded by one goroutine at a time: enough that
+// it is worth one, and a multiple of insertRowsAtOnce.
+const encodeTogether = 16 * insertRowsAtOnce
 
-// encodeRows makes the rows of jobs to add, by all processors where there are many. Errors: that of the
-// first job that can't be encoded, with its Line.
-func encodeRows(rows []row, jobs []store.NewJob) error {
-	parts := max(1, min(runtime.GOMAXPROCS(0), len(jobs)/encodeTogether))
-	size := (len(jobs) + parts - 1) / parts
-	errs := make([]error, parts)
-	var wg sync.WaitGroup
-	encode := func(part int) {
-		for i := part * size; i < min((part+1)*size, len(jobs)); i++ {
-			r, err := newRow(jobs[i].Job)
-			if err != nil {
-				errs[part] = atLine(err, i+1)
-				return
-			}
-			r.rev = 0
-			rows[i] = r
-		}
-	}
-	for part := 1; part < parts; part++ {
-		wg.Go(func() { encode(part) })
-	}
-	encode(0)
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+// docs are the docs of an addition's rows, which are encoded by other processors part by part, in order.
+type docs struct {
+	parts []docsPart
+	next  atomic.Int64 // the first part that nobody has begun
+	wg    sync.WaitGroup
 }
+
+type docsPart struct {
+	rows []row
+	jobs []store.NewJob
+	done chan struct{} // closed when rows have their docs, or err is set
+	err  error         // of the first that can't be encoded, with its place in the addition
+}
+
+func encodeDocs(rows []row, jobs []store.NewJob) *docs {
+	d := &docs{parts: make([]docsPart, 0, len(rows)/encodeTogether+1)}
+	for from := 0; from < len(rows); from += encodeTogether {
+		to := min(from+encodeTogether, len(rows))
+		d.parts = append(d.parts, docsPart{rows: rows[from:to], jobs: jobs[from:to], done: make(chan struct{})})
+	}
+	if len(d.parts) == 1 {
+		d.encode()
+		return d
+	}
+	for range min(runtime.GOMAXPROCS(0), len(d.parts)) {
+		d.wg.Go(d.encode)
+	}
+	return d
+}
+
+// encode encodes parts until none is left.
+func (d *docs) encode() {
+	for {
+		n := int(d.next.Add(1)) - 1
+		if n >= len(d.parts) {
+			return
+		}
+		p := &d.parts[n]
+		for i := range p.rows {
+			if p.rows[i].doc, p.err = encodeJob(p.jobs[i].Job); p.err != nil {
+				p.err = atLine(p.err, n*encodeTogether+i+1)
+				break
+			}
+		}
+		close(p.done)
+	}
+}
+
+// wait returns when all is encoded: nobody reads the jobs any more.
+func (d *docs) wait() { d.wg.Wait() }
 
 func sameSlice(a, b []string) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
@@ -83,6 +116,7 @@ func sameSlice(a, b []string) bool {
 type addOp struct {
 	opBase
 	rows       []row
+	docs       *docs
 	envs       []*env
 	at         time.Time
 	maxWaiting int64
@@ -238,5 +272,16 @@ func (op *addOp) write(t *tx) error {
 			t.envs[id]++
 		}
 	}
-	return insertRows(t, op.rows, op.envIDs, op.at, job.JobAdded)
+	envIDs := op.envIDs
+	for i := range op.docs.parts {
+		p := &op.docs.parts[i]
+		if <-p.done; p.err != nil {
+			return p.err
+		}
+		if err := insertRows(t, p.rows, envIDs[:len(p.rows)], op.at, job.JobAdded); err != nil {
+			return err
+		}
+		envIDs = envIDs[len(p.rows):]
+	}
+	return nil
 }

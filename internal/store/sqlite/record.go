@@ -74,21 +74,19 @@ func (r *row) archive(t *tx) error {
 // noID is how the JSON of a job without a number begins: the number is put in by whoever reads.
 const noID = `{"id":0,`
 
+// newRow makes the row of a job.
 func newRow(j *job.Job) (row, error) {
-	c := *j
-	c.ID = 0
-	body, err := json.Marshal(store.NewRecord(&c))
-	if err != nil {
-		return row{}, &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the job %s can't be encoded: %v", nameOf(j), err),
-			Hint: "params and result must be JSON", JobID: j.ID, Err: err}
+	r, err := newColumns(j)
+	if err == nil {
+		r.doc, err = encodeJob(j)
 	}
-	if !bytes.HasPrefix(body, []byte(noID)) {
-		return row{}, fmt.Errorf("encode job: its JSON begins with %.20s and not with its number", body)
-	}
-	body = body[len(noID)-1:]
-	body[0] = '{'
+	return r, err
+}
+
+// newColumns makes the row of a job, but for its doc.
+func newColumns(j *job.Job) (row, error) {
 	r := row{id: j.ID, rev: int64(j.Rev), state: j.State, queue: j.Queue, typ: j.Type, priority: int64(j.Priority),
-		head: j.Head, owner: j.Owner, search: searchText(j), doc: string(body)}
+		head: j.Head, owner: j.Owner, search: searchText(j)}
 	if j.Key != "" && j.State != job.Deleted { // a deleted job's key is free again
 		r.key = j.Key
 	}
@@ -100,6 +98,23 @@ func newRow(j *job.Job) (row, error) {
 		r.tags = string(tags)
 	}
 	return r, nil
+}
+
+// encodeJob makes the doc of a job's row.
+func encodeJob(j *job.Job) (string, error) {
+	c := *j
+	c.ID = 0
+	body, err := json.Marshal(store.NewRecord(&c))
+	if err != nil {
+		return "", &job.Error{Code: job.Invalid, Message: fmt.Sprintf("the job %s can't be encoded: %v", nameOf(j), err),
+			Hint: "params and result must be JSON", JobID: j.ID, Err: err}
+	}
+	if !bytes.HasPrefix(body, []byte(noID)) {
+		return "", fmt.Errorf("encode job: its JSON begins with %.20s and not with its number", body)
+	}
+	body = body[len(noID)-1:]
+	body[0] = '{'
+	return string(body), nil
 }
 
 // searchText is what Filter.Name is looked for in.

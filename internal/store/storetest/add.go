@@ -49,6 +49,26 @@ func testAdd(t *testing.T, open func(*testing.T) store.Store) {
 		sound(t, s)
 	})
 
+	t.Run("a job that can't be encoded is named", func(t *testing.T) {
+		s := open(t)
+		for at, n := range map[int]int{1: 1, 1500: 2000, 2000: 2000} {
+			p := store.AddJobs{At: start, Jobs: make([]store.NewJob, n)}
+			for i := range p.Jobs {
+				p.Jobs[i].Job = newJob()
+			}
+			p.Jobs[at-1].Job.Params = json.RawMessage("{")
+			_, err := s.AddJobs(t.Context(), p)
+			if e := refused(t, err, job.Invalid); e.Line != at {
+				t.Errorf("line %d, want %d: %v", e.Line, at, err)
+			}
+		}
+		j := newJob()
+		if add(t, s, j); j.ID != 1 {
+			t.Errorf("after refusals a job has the number %d", j.ID)
+		}
+		sound(t, s)
+	})
+
 	t.Run("what is not there is not found", func(t *testing.T) {
 		s := open(t)
 		_, err := s.Job(t.Context(), 7)
