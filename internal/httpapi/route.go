@@ -39,8 +39,12 @@ type route struct {
 	bare func(http.ResponseWriter, *request) error
 }
 
-// oneOf stands for a body that is of one of several types.
-type oneOf []any
+// oneOf stands for a body that is of one of several types. It has a name in the document, for generated
+// clients.
+type oneOf struct {
+	name, about string
+	types       []any
+}
 
 // param is a query parameter or header.
 type param struct {
