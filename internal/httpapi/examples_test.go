@@ -57,6 +57,8 @@ var textExamples = map[string]string{
 	"readLog text/plain; charset=utf-8":      "frame 1 of 240\nframe 2 of 240\n",
 	"getHealth text/plain; charset=utf-8":    "ok\n",
 	"getReadiness text/plain; charset=utf-8": "ok\n",
+	"getDocs " + typeText:                    "jobs: Work on record.\n\n  GET  /api/jobs  viewer  List jobs\n",
+	"getDocs " + typeHTML:                    "<!doctype html>\n…",
 	"getMetrics " + metricsType:              "# HELP queuemgr_jobs Jobs on record, by state.\n# TYPE queuemgr_jobs gauge\nqueuemgr_jobs{state=\"running\"} 2\n",
 	"streamEvents text/event-stream":         "retry: 1000\n\nid: 812\nevent: job.changed\ndata: {\"seq\":812,\"change\":\"job.changed\",\"id\":7,\"state\":\"completed\"}\n\n",
 }

@@ -39,7 +39,7 @@ func (h *Handler) logRoutes() []route {
 			{name: "backwards", about: "Of a search: from there towards the beginning.", kind: false},
 			{name: "follow", about: "Go on with what is written later.", kind: false},
 		},
-		status: 200, result: "", contentType: "text/plain; charset=utf-8", others: map[string]any{"application/json": job.LogHits{}},
+		status: 200, result: "", contentType: typeText, others: map[string]any{"application/json": job.LogHits{}},
 		errors: []job.Code{job.Invalid, job.NotFound}, serve: h.readLog,
 	}}
 }
