@@ -212,6 +212,7 @@ function Type({ schema }: { schema: Schema }): ReactNode {
   const name = nameOf(schema);
   if (name) return <a href={`#type-${name}`}>{name}</a>;
   if (schema.oneOf) return <span>{schema.oneOf.map((s, i) => <Fragment key={i}>{i > 0 && ' | '}<Type schema={s} /></Fragment>)}</span>;
+  if (schema.items?.enum) return <span className="mono docs-enum">{`(${schema.items.enum.join(' | ')})[]`}</span>;
   if (schema.type === 'array') return <span><Type schema={schema.items ?? {}} />[]</span>;
   if (schema.enum) return <span className="mono docs-enum">{schema.enum.join(' | ')}</span>;
   if (typeof schema.additionalProperties === 'object') return <span>{'{…: '}<Type schema={schema.additionalProperties} />{'}'}</span>;
