@@ -12,7 +12,7 @@ GOBUILD   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFL
 TESTRUN   = $(GO) run ./scripts/testrun
 # Where npm is not there the program is built without the page, and says so.
 WEB       = $(if $(shell command -v npm),web)
-BROWSER   = $(if $(and $(shell command -v npm),$(shell command -v chromium)),test-web,skip-web)
+BROWSER   = $(if $(shell command -v npm),check-web test-client) $(if $(and $(shell command -v npm),$(shell command -v chromium)),test-web,skip-web)
 UNIT_PKGS = $$($(GO) list ./... | grep -v -e '/test/' -e '/test$$')
 
 .DEFAULT_GOAL := build
@@ -35,8 +35,12 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@touch $@
 
 .PHONY: check-web
-check-web: web/node_modules/.package-lock.json ## types, stale generated types and unit tests of the page
+check-web: web/node_modules/.package-lock.json ## types, stale generated types and unit tests of the page; lints the OpenAPI document
 	cd web && npm run --silent check && npm run --silent unit
+
+.PHONY: test-client
+test-client: build web/node_modules/.package-lock.json ## a TypeScript client made of the OpenAPI document, against the built program
+	cd web && npm run --silent client
 
 .PHONY: test-web
 test-web: build check-web ## the page in a real browser (chromium), against the built program
@@ -53,7 +57,7 @@ test: check-format vet check-generated unit e2e $(BROWSER) ## all checks and tes
 # Stands for test-web where what it needs is not there.
 .PHONY: skip-web
 skip-web:
-	@echo "SKIPPED: test-web, the page's tests: npm and chromium are not both here"
+	@echo "SKIPPED: test-web, the page's tests: npm and chromium are not both here; without npm also check-web (the OpenAPI document's linter) and test-client"
 	@test "$$CI" != true || { echo 'under CI=true nothing may be skipped' >&2; exit 1; }
 
 .PHONY: check-format

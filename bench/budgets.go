@@ -36,6 +36,8 @@ const (
 
 	recordCount  = "jobs on record"
 	recordsPage  = "list page with many on record"
+	recordsRare  = "rare exit code with many on record"
+	recordsState = "status with many on record"
 	recordsStart = "start with many on record"
 	recordsAdd   = "add ratio with many on record"
 	recordsRSS   = "daemon RSS with many on record"
@@ -77,6 +79,8 @@ var budgets = []budget{
 	{what: "runner with 5,000 jobs running, threads", name: loadThreads, unit: "", atMost: 99},
 	{what: "jobs on record in the lines below", name: recordCount},
 	{what: "many on record: a page of the list (newest, rare state, oldest)", name: recordsPage, unit: " ms", atMost: 10},
+	{what: "many on record: the twelve that failed with a code of their own, at any time", name: recordsRare, unit: " ms", atMost: 300},
+	{what: "many on record: /api/status", name: recordsState, unit: " ms", atMost: 2},
 	{what: "many on record: daemon start", name: recordsStart, unit: " ms", atMost: 1000},
 	{what: "many on record: add, times that of an empty registry", name: recordsAdd, atMost: 1.2},
 	{what: "many on record: daemon, resident", name: recordsRSS, unit: " MB", atMost: 100},

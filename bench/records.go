@@ -24,6 +24,9 @@ func measureRecords(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
+		if err := failRarely(ctx, s); err != nil {
+			return err
+		}
 		if err := fill(ctx, s, b.size.records); err != nil {
 			return err
 		}
@@ -55,6 +58,26 @@ func measureRecords(ctx context.Context, b *bench) error {
 		b.add(recordsRSS, float64(u.RSS)/mega)
 		return nil
 	})
+}
+
+// rareCode is the exit code of the first jobs on record, and of no other.
+const (
+	rareCode = 99
+	rareJobs = 12
+)
+
+// failRarely runs the jobs with rareCode.
+func failRarely(ctx context.Context, s *harness.Service) error {
+	for range rareJobs {
+		r, err := s.Run(ctx, "job", "add", "--wait", "-q", "--shell", fmt.Sprintf("exit %d", rareCode))
+		if err != nil {
+			return err
+		}
+		if r.Code != rareCode {
+			return fmt.Errorf("a job ended with %d, want %d: %s", r.Code, rareCode, r.Stderr)
+		}
+	}
+	return nil
 }
 
 // fill adds a tenth of n as waiting jobs and imports the others as ended ones; the daemon is
@@ -97,28 +120,57 @@ func writeHistory(path string, n int) error {
 	return w.Flush()
 }
 
-// listPages times pages of the list: the newest jobs, a rare state, deep in the history.
+// listPages times what is asked for most: pages of the newest jobs, of a rare state, deep in the history,
+// those with a rare exit code, and the status.
 func listPages(ctx context.Context, b *bench, s *harness.Service) error {
 	p, err := dialPoster(ctx, s.Socket())
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	for _, query := range []string{"", "?state=stopped", "?oldest=true&state=failed"} {
-		var took []time.Duration
-		for range 20 {
-			var page job.Page
-			begin := time.Now()
-			if err := p.do(http.MethodGet, "/api/jobs"+query, nil, http.StatusOK, &page); err != nil {
-				return err
+	for _, q := range []struct {
+		name, query string
+		jobs        int
+	}{
+		{recordsPage, "", job.DefaultLimit},
+		{recordsPage, "?state=stopped", job.DefaultLimit},
+		{recordsPage, "?oldest=true&state=failed", job.DefaultLimit},
+		{recordsRare, fmt.Sprintf("?exit_code=%d", rareCode), rareJobs},
+	} {
+		var page job.Page
+		if err := timed(b, p, q.name, "/api/jobs"+q.query, &page, func() error {
+			if len(page.Jobs) != q.jobs {
+				return fmt.Errorf("list %q: %d jobs on the page", q.query, len(page.Jobs))
 			}
-			took = append(took, time.Since(begin))
-			if len(page.Jobs) != job.DefaultLimit {
-				return fmt.Errorf("list %q: %d jobs on the page", query, len(page.Jobs))
-			}
+			page = job.Page{}
+			return nil
+		}); err != nil {
+			return err
 		}
-		b.addMillis(recordsPage, quantile(took, 0.5))
 	}
+	var status job.Status
+	return timed(b, p, recordsState, "/api/status", &status, func() error {
+		if status.Jobs[job.Completed] == 0 {
+			return fmt.Errorf("the status counts %v", status.Jobs)
+		}
+		return nil
+	})
+}
+
+// timed adds the median time of a GET; check looks at each answer, in v.
+func timed(b *bench, p *poster, name, path string, v any, check func() error) error {
+	var took []time.Duration
+	for range 20 {
+		begin := time.Now()
+		if err := p.do(http.MethodGet, path, nil, http.StatusOK, v); err != nil {
+			return err
+		}
+		took = append(took, time.Since(begin))
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	b.addMillis(name, quantile(took, 0.5))
 	return nil
 }
 

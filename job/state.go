@@ -3,6 +3,7 @@ package job
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // State is where a job stands. The legal moves between states are in the table below and nowhere else.
@@ -73,7 +74,15 @@ func ParseState(name string) (State, error) {
 		return s, nil
 	}
 	return "", &Error{Code: Invalid, Field: "state", Message: fmt.Sprintf("unknown state %q", name),
-		Hint: fmt.Sprintf("the states are %v", States)}
+		Hint: "the states are " + joined(States)}
+}
+
+func joined[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = string(v)
+	}
+	return strings.Join(words, ", ")
 }
 
 // Reason says why a job failed or was stopped.

@@ -35,7 +35,7 @@ function ansi(): Plugin {
 
 // While developing, the API is a daemon's unix socket: QUEUEMGR_SOCKET, or the user's own service.
 const socketPath = process.env['QUEUEMGR_SOCKET'] ?? join(homedir(), '.local/state/queuemgr/queuemgr.sock');
-const proxy = { '/api': { target: { socketPath, host: 'localhost', port: 80 }, changeOrigin: false } };
+const proxy = { '/api': { target: { socketPath, host: 'localhost', port: 80 }, changeOrigin: false, bypass: (r: { url?: string }) => (r.url === '/api/docs' ? '/index.html' : undefined) } };
 
 export default defineConfig({
   plugins: [react(), ansi(), compress()],

@@ -135,6 +135,9 @@ func runJobAdd(ctx context.Context, a *app, o addOptions) error {
 		}
 	} else {
 		a.tellEnd(j)
+		if j.State != job.Completed && !o.quiet && !j.StartedAt.IsZero() {
+			a.warn("its output: queuemgr job logs %d", j.ID)
+		}
 		if j.State == job.Completed && !o.quiet {
 			a.note("job %d completed; its output: queuemgr job logs %d", j.ID, j.ID)
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/internal/config"
@@ -25,6 +26,9 @@ func (a *app) addFile(ctx context.Context, o addOptions, defaults job.Spec) erro
 			return openError("file", o.file, err)
 		}
 		defer f.Close() //nolint:errcheck // only read
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			return usage("--file: "+o.file+" is a folder", `give a file with one job a line, like {"command":["true"]}`)
+		}
 		in, name = f, o.file
 	}
 	specs, lines, err := readSpecs(in, name, defaults.Cwd)
@@ -80,6 +84,11 @@ func readSpecs(in io.Reader, name, cwd string) (specs []job.Spec, lines []int, e
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, nil, fmt.Errorf("reading %s: %w", name, err)
 		}
+		if n == 1 {
+			if err := checkEncoding(line); err != nil {
+				return nil, nil, lineError(name, n, err)
+			}
+		}
 		if text := bytes.TrimSpace(line); len(text) > 0 {
 			spec, specErr := parseSpec(text, cwd)
 			if specErr != nil {
@@ -97,6 +106,17 @@ func readSpecs(in io.Reader, name, cwd string) (specs []job.Spec, lines []int, e
 	return specs, lines, nil
 }
 
+// checkEncoding refuses a file that begins with a byte-order mark, which is no part of JSON.
+func checkEncoding(first []byte) error {
+	switch {
+	case bytes.HasPrefix(first, []byte("\xef\xbb\xbf")):
+		return usage("the file begins with a byte-order mark", "save it as UTF-8 without one: sed -i '1s/^\\xef\\xbb\\xbf//' FILE")
+	case bytes.HasPrefix(first, []byte("\xff\xfe")), bytes.HasPrefix(first, []byte("\xfe\xff")):
+		return usage("the file is UTF-16, as its byte-order mark says", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE")
+	}
+	return nil
+}
+
 // parseSpec reads one job, strictly.
 func parseSpec(text []byte, cwd string) (job.Spec, error) {
 	var s job.Spec
@@ -107,6 +127,9 @@ func parseSpec(text []byte, cwd string) (job.Spec, error) {
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return s, usage("there is more behind the JSON object", "put each job on a line of its own")
+	}
+	if err := job.CheckNames(text); err != nil {
+		return s, err
 	}
 	if s.Cwd != "" && !strings.HasPrefix(s.Cwd, "/") {
 		s.Cwd = cwd + "/" + s.Cwd
@@ -131,7 +154,7 @@ func specError(err error) error {
 	case errors.As(err, &wrongType) && wrongType.Field == "":
 		return usage("not a JSON object but "+article(wrongType.Value), `a job is like {"command":["true"]}`)
 	case errors.As(err, &wrongType):
-		return &job.Error{Code: job.Invalid, Field: wrongType.Field, Message: fmt.Sprintf("%s must not be %s", wrongType.Field, article(wrongType.Value)),
+		return &job.Error{Code: job.Invalid, Field: wrongType.Field, Message: fmt.Sprintf("%s must be %s, and is %s", wrongType.Field, wanted(wrongType), article(wrongType.Value)),
 			Hint: "see queuemgr job add --help"}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return usage("the JSON object is not complete", "each job is on one line")
@@ -145,6 +168,33 @@ func specError(err error) error {
 		return &job.Error{Code: job.Invalid, Field: field, Message: fmt.Sprintf("unknown field %q", field), Hint: hint}
 	}
 	return usage("not JSON: "+strings.TrimPrefix(err.Error(), "json: "), `a job is like {"command":["true"]}`)
+}
+
+// wanted says what a field must be, with an example where the word alone helps little.
+func wanted(e *json.UnmarshalTypeError) string {
+	switch field, _, _ := strings.Cut(e.Field, "."); {
+	case field == "command" && e.Type.Kind() == reflect.Slice:
+		return `a list of strings like ["tar","-czf","home.tgz","/home"]`
+	case field == "tags" && e.Type.Kind() == reflect.Slice:
+		return `a list of strings like ["backup"]`
+	case field == "env" && e.Type.Kind() == reflect.Map:
+		return `an object of strings like {"LANG":"C"}`
+	}
+	switch e.Type.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Uint32:
+		return "a whole number, not below zero"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "an object"
 }
 
 // article is "a string", "an array".

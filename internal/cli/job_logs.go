@@ -78,9 +78,33 @@ func runJobLogs(ctx context.Context, a *app, o logsOptions) error {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // only read; what matters comes from Copy
-	_, err = io.Copy(a.Stdout, log)
+	n, err := io.Copy(a.Stdout, log)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if err == nil && n == 0 {
+		return a.tellNoOutput(ctx, svc, list[0].ID, o)
+	}
 	return err
+}
+
+// tellNoOutput says on standard error why nothing was printed.
+func (a *app) tellNoOutput(ctx context.Context, svc job.Service, id int64, o logsOptions) error {
+	j, err := svc.Job(ctx, id)
+	if err != nil {
+		return err
+	}
+	what := "nothing"
+	if o.stream != "" {
+		what += " to " + o.stream
+	}
+	switch {
+	case o.attempt == 0 && j.StartedAt.IsZero():
+		a.warn("job %d has not started: it is %s", id, j.State)
+	case o.attempt == 0 && j.State.Live():
+		a.warn("job %d has written %s yet", id, what)
+	default:
+		a.warn("job %d wrote %s", id, what)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -203,11 +204,22 @@ func newQueueDeleteCommand(a *app) *cobra.Command {
 				return err
 			}
 			if err := svc.DeleteQueue(cmd.Context(), args[0]); err != nil {
-				return err
+				return notThere(err)
 			}
 			return a.print("queue %s deleted\n", args[0])
 		},
 	}
+}
+
+// notThere gives the error of a deletion another hint than to make what is not there.
+func notThere(err error) error {
+	var e *job.Error
+	if !errors.As(err, &e) || e.Code != job.NotFound {
+		return err
+	}
+	with := *e
+	with.Hint = "queuemgr queue list shows the queues"
+	return &with
 }
 
 // knownQueues returns an error for the first of names that is no queue: one that was misspelt

@@ -143,6 +143,9 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	case errors.As(err, &bad) && bad.GetFlag().Value.Type() == "int":
 		e.Message, e.Field = fmt.Sprintf("--%s: bad number %q", bad.GetFlag().Name, bad.GetValue()), bad.GetFlag().Name
 		e.Hint = "give a whole number"
+	case errors.As(err, &bad) && bad.GetFlag().Value.Type() == "intSlice":
+		e.Message, e.Field = fmt.Sprintf("--%s: bad number in %q", bad.GetFlag().Name, bad.GetValue()), bad.GetFlag().Name
+		e.Hint = fmt.Sprintf("give whole numbers: --%s 1,137", bad.GetFlag().Name)
 	case errors.As(err, &bad) && bad.GetFlag().Value.Type() == "bool":
 		e.Message, e.Field = fmt.Sprintf("--%s: bad value %q", bad.GetFlag().Name, bad.GetValue()), bad.GetFlag().Name
 		e.Hint = fmt.Sprintf("give --%s alone", bad.GetFlag().Name)

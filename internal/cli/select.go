@@ -138,7 +138,7 @@ func stateNames() []string {
 func jobs(ctx context.Context, svc job.Service, f job.Filter) ([]*job.Job, error) {
 	if j, one, err := single(ctx, svc, f); one {
 		if err != nil {
-			return nil, err
+			return nil, named(ctx, svc, f, err)
 		}
 		return []*job.Job{j}, nil
 	}
@@ -156,6 +156,26 @@ func jobs(ctx context.Context, svc job.Service, f job.Filter) ([]*job.Job, error
 		f.Cursor = page.NextCursor
 	}
 	return found, missing(f, found)
+}
+
+// named adds to an error that says that there is no such key which job has the word as its name.
+func named(ctx context.Context, svc job.Service, f job.Filter, err error) error {
+	if job.CodeOf(err) != job.NotFound || len(f.Keys) != 1 {
+		return err
+	}
+	page, listErr := svc.ListJobs(ctx, job.Filter{Name: f.Keys[0]})
+	if listErr != nil {
+		return err // the first one says more
+	}
+	for _, j := range page.Jobs {
+		var e *job.Error
+		if j.Name == f.Keys[0] && errors.As(err, &e) {
+			with := *e
+			with.Hint = fmt.Sprintf("that is a name, and the newest job of it is %d: give the number, or --name %s to a command that takes flags", j.ID, shellQuote(j.Name))
+			return &with
+		}
+	}
+	return err
 }
 
 // single returns the job when f is one number or key and nothing else.

@@ -26,8 +26,8 @@ func (h *Handler) addRoutes() []route {
 			"Many: {\"defaults\": spec, \"jobs\": [spec, …]}, or one spec a line as " + typeNDJSON + " (up to 512 MiB, read as a stream); " +
 			"all are added or none, the answer is {\"ids\": […]} in the order given, and an error says in `line` which of them it is about. " +
 			"What is answered with 201 is on disk. Of one job `job_class_name` and `job_id` are taken for `type` and `key`, as the Python service called them.",
-		body: oneOf{job.Spec{}, job.Batch{}}, bodies: map[string]any{typeNDJSON: job.Spec{}},
-		status: 201, result: oneOf{job.Job{}, idList{}},
+		body: oneOf{"NewJobs", "One job or many.", []any{job.Spec{}, job.Batch{}}}, bodies: map[string]any{typeNDJSON: job.Spec{}},
+		status: 201, result: oneOf{"AddedJobs", "The job, or the numbers of many.", []any{job.Job{}, idList{}}},
 		errors: []job.Code{job.Invalid, job.NotFound, job.Conflict, job.Exhausted}, serve: h.add,
 	}}
 }

@@ -18,8 +18,8 @@ func (h *Handler) auditRoutes() []route {
 			about: "Newest first, one page. One entry for each request that changed something, that tried and failed, or that was refused to who asked. Of many failures and refusals " +
 				"only some are in it, with how many were not; additions over the unix socket are not, their jobs tell; nor is what can't be understood, or has no login.",
 			query: []param{
-				{name: "limit", about: fmt.Sprintf("Most entries in the answer, up to %d; 0 or none is %d.", job.MaxLimit, job.DefaultLimit), kind: 0},
-				{name: "cursor", about: "`next_cursor` of the page before.", kind: ""},
+				{name: "limit", about: fmt.Sprintf("Most entries in the answer, up to %d; 0 or none is %d.", job.MaxLimit, job.DefaultLimit), kind: 0, example: 100},
+				{name: "cursor", about: "`next_cursor` of the page before.", kind: "", example: "NDE"},
 			},
 			status: 200, result: job.AuditPage{}, errors: []job.Code{job.Invalid}, serve: h.listAudit,
 		},

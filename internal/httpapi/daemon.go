@@ -21,7 +21,7 @@ func (h *Handler) daemonRoutes() []route {
 		{
 			method: http.MethodGet, path: "/api/status", role: job.Viewer, id: "getStatus", group: "daemon", summary: "The daemon at a glance",
 			about:  "Over TCP from this machine itself, and not through a proxy, it is answered without a login too, but then it holds nothing but status, jobs, total_jobs and running_jobs.",
-			status: 200, result: statusAnswer{}, serve: h.status, bare: h.bareStatus,
+			status: 200, result: statusAnswer{}, serve: h.status, bare: h.bareStatus, bareTo: h.asksPlainlyFromHere,
 		},
 		{
 			method: http.MethodPost, path: "/api/daemon/shutdown", role: job.Admin, id: "shutdown", group: "daemon", summary: "End the daemon",
@@ -38,12 +38,17 @@ func (h *Handler) daemonRoutes() []route {
 			status: 200, result: map[string]any{}, serve: h.document,
 		},
 		{
+			method: http.MethodGet, path: docsPath, role: job.Viewer, id: "getDocs", group: "daemon", summary: "This document, to be read",
+			about:  "The page shows it; who takes no HTML, or where the program was built without its page, gets a list as text. A browser that has not logged in gets the page too, which asks who it is.",
+			status: 200, result: "", contentType: typeText, others: map[string]any{typeHTML: ""}, serve: h.docs, bare: h.docs, bareTo: h.opensPage,
+		},
+		{
 			method: http.MethodGet, path: "/healthz", id: "getHealth", group: "daemon", summary: "Whether the daemon answers",
-			status: 200, result: "", contentType: "text/plain; charset=utf-8", open: true, serve: h.health,
+			status: 200, result: "", contentType: typeText, open: true, serve: h.health,
 		},
 		{
 			method: http.MethodGet, path: "/readyz", id: "getReadiness", group: "daemon", summary: "Whether the registry can be read",
-			status: 200, result: "", contentType: "text/plain; charset=utf-8", errors: []job.Code{job.Unavailable}, open: true, serve: h.ready,
+			status: 200, result: "", contentType: typeText, errors: []job.Code{job.Unavailable}, open: true, serve: h.ready,
 		},
 	}
 }

@@ -182,7 +182,7 @@ func unmarshal(data []byte, v any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return &job.Error{Code: job.Invalid, Message: "something follows the JSON value", Hint: "send one JSON object, or a batch as application/x-ndjson"}
 	}
-	return nil
+	return job.CheckNames(data)
 }
 
 // jsonError makes the error of a JSON decoder one that says where and what.

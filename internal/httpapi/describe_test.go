@@ -12,6 +12,9 @@ import (
 // have, and that answers may grow new fields while requests take no unknown ones.
 func describe(registry huma.Registry) error {
 	for name, schema := range registry.Map() {
+		if schema.OneOf != nil {
+			continue // says it itself
+		}
 		schema.Description = typeAbout[name]
 		schema.AdditionalProperties = nil
 		if requestTypes[name] {
@@ -96,24 +99,6 @@ func anys[T any](list []T) []any {
 var requestTypes = map[string]bool{"JobSpec": true, "Batch": true, "ActRequest": true, "ActOptions": true, "Filter": true,
 	"Range": true, "NewQueue": true, "FeedWatch": true, "QueueUpdate": true, "ShutdownOptions": true,
 	"Credentials": true, "NewToken": true, "NewLogin": true}
-
-var bodyExamples = map[reflect.Type]string{
-	reflect.TypeFor[job.Spec]():        `{"command": ["tar", "-czf", "/srv/backup/home.tar.gz", "/home"], "queue": "default", "name": "nightly backup", "tags": ["backup"], "timeout": 7200}`,
-	reflect.TypeFor[job.Batch]():       `{"defaults": {"queue": "default", "cwd": "/srv/video"}, "jobs": [{"command": ["ffmpeg", "-i", "a.mov", "a.mp4"]}, {"shell": "ffmpeg -i b.mov b.mp4 && rm b.mov"}]}`,
-	reflect.TypeFor[job.Job]():         `{"id": 7, "queue": "default", "type": "command", "state": "running", "priority": 0, "command": ["sleep", "60"], "owner": "ada", "attempt": 1, "max_attempts": 1, "created_at": "2026-01-02T03:04:05.000006Z", "started_at": "2026-01-02T03:04:05.001234Z", "run_id": "6f3c0a9e", "pid": 4711, "fence": 1}`,
-	reflect.TypeFor[idList]():          `{"ids": [8, 9, 10]}`,
-	reflect.TypeFor[actRequest]():      `{"action": "stop", "filter": {"states": ["queued", "running"], "queues": ["video"]}, "dry_run": true}`,
-	reflect.TypeFor[actOptions]():      `{"grace": 30}`,
-	reflect.TypeFor[job.ActResult]():   `{"done": [8, 9], "count": 2, "skipped": 1}`,
-	reflect.TypeFor[newQueue]():        `{"name": "video", "concurrency": 2}`,
-	reflect.TypeFor[job.QueueUpdate](): `{"paused": true}`,
-	reflect.TypeFor[job.FeedWatch]():   `{"jobs": [7, 8, 9], "logs": [9]}`,
-	reflect.TypeFor[feedMessage]():     `{"seq": 812, "jobs": [{"id": 7, "queue": "default", "type": "command", "state": "completed", "priority": 0, "attempt": 1, "max_attempts": 1, "created_at": "2026-01-02T03:04:05Z", "exit_code": 0}], "logs": {"9": {"attempt": 1, "size": 12345}}}`,
-	reflect.TypeFor[shutdownOptions](): `{"keep_jobs": true}`,
-	reflect.TypeFor[job.Credentials](): `{"token": "qm_…"}`,
-	reflect.TypeFor[job.NewToken]():    `{"name": "ci", "role": "operator", "expires_in": 2592000}`,
-	reflect.TypeFor[newLogin]():        `{"role": "viewer"}`,
-}
 
 var typeAbout = map[string]string{
 	"Job":             "One piece of work on record.",

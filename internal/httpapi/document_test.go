@@ -71,6 +71,9 @@ type schema struct {
 	Required   []string
 }
 
+// schemaOf returns the name of the schema that s refers to.
+func schemaOf(s schema) string { return strings.TrimPrefix(s.Ref, "#/components/schemas/") }
+
 // jobFor returns a job in a state that the operation is for.
 func (a *api) jobFor(operation string) int64 {
 	body := `{"shell":"true","hold":true}`
@@ -118,9 +121,9 @@ func (op operation) check(a *api, method, url, body string, schemas map[string]s
 		}
 		return
 	}
-	known := schemas[strings.TrimPrefix(content.Schema.Ref, "#/components/schemas/")]
-	if len(content.Schema.OneOf) > 0 {
-		known = schemas[strings.TrimPrefix(content.Schema.OneOf[0].Ref, "#/components/schemas/")]
+	known := schemas[schemaOf(content.Schema)]
+	if len(known.OneOf) > 0 {
+		known = schemas[schemaOf(known.OneOf[0])]
 	}
 	if known.Properties == nil {
 		return // the document itself

@@ -28,11 +28,11 @@ func (h *Handler) eventRoutes() []route {
 			"`, whose data is a problem and whose id is the present position: read the state anew and go on from there. " +
 			"Lines beginning with a colon are heartbeats. A reader that takes nothing for half a minute is dropped; nothing waits for it.",
 		query: []param{
-			{name: "after", about: "Sequence number to begin behind; none and no Last-Event-ID: only what happens from now on.", kind: uint64(0)},
+			{name: "after", about: "Sequence number to begin behind; none and no Last-Event-ID: only what happens from now on.", kind: uint64(0), example: 812},
 			{name: "job", about: "Only changes of these jobs, by number.", kind: "", list: true, example: "7,12"},
-			{name: "queue", about: "Only changes of this queue and its jobs.", kind: ""},
+			{name: "queue", about: "Only changes of this queue and its jobs.", kind: "", example: "video"},
 		},
-		headers: []param{{name: "Last-Event-ID", about: "The same as `after`, and stronger.", kind: uint64(0)}},
+		headers: []param{{name: "Last-Event-ID", about: "The same as `after`, and stronger.", kind: uint64(0), example: 812}},
 		status:  200, result: "", contentType: "text/event-stream", errors: []job.Code{job.Invalid}, serve: h.events,
 	}}
 }

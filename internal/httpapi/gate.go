@@ -198,5 +198,5 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request) {
 func noPage(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = w.Write([]byte("This queuemgr was built without its page. To build it with the page, have Node and run: make\n" +
-		"The API is there all the same: /api/openapi.json describes it.\n")) // who has gone away reads nothing
+		"The API is there all the same: /api/docs lists it, /api/openapi.json describes it.\n")) // who has gone away reads nothing
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -452,5 +453,40 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the server waits for ever for who reads nothing")
+	}
+}
+
+// TestDocs wants the page for browsers, logged in or not, a list as text for who takes no HTML and where
+// the program was built without its page, and a login of every program.
+func TestDocs(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, "<!doctype html>")
+	})
+	for _, with := range []http.Handler{nil, page} {
+		w := openWeb(t, func(o *httpapi.Options) { o.Page = with })
+		token := []string{"Authorization", "Bearer " + w.Token(t, job.Viewer).Secret}
+		browser := []string{"Accept", "text/html,application/xhtml+xml,*/*;q=0.8"}
+		for _, c := range []struct {
+			header []string
+			status int
+			html   bool
+		}{
+			{nil, 401, false},
+			{[]string{"Accept", "*/*"}, 401, false},
+			{token, 200, with != nil},
+			{append([]string{"Accept", "*/*"}, token...), 200, with != nil},
+			{append([]string{"Accept", "text/plain"}, token...), 200, false},
+			{append(browser, token...), 200, with != nil},
+			{browser, map[bool]int{true: 200, false: 401}[with != nil], with != nil},
+		} {
+			resp, text := w.want(c.status, "GET", "/api/docs", "", c.header...)
+			if html := text == "<!doctype html>" && resp.Header.Get("Content-Type") == "text/html; charset=utf-8"; html != c.html {
+				t.Errorf("page %v, %q: %s %.80q", with != nil, c.header, resp.Header.Get("Content-Type"), text)
+			}
+			if c.status == 200 && !c.html && !regexp.MustCompile(`(?m)^  POST +/api/jobs/\{id\}/stop +operator +\S`).MatchString(text) {
+				t.Errorf("the list has no POST /api/jobs/{id}/stop:\n%s", text)
+			}
+		}
 	}
 }

@@ -108,7 +108,7 @@ type request struct {
 func (h *Handler) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	if !rt.open {
 		ctx, err := h.whoAsks(rt, r)
-		if err != nil && rt.bare != nil && job.CodeOf(err) == job.Unauthenticated && h.asksPlainlyFromHere(r) {
+		if err != nil && rt.bare != nil && job.CodeOf(err) == job.Unauthenticated && rt.bareTo(r) {
 			err = rt.bare(w, &request{r, query{route: rt}})
 			if err == nil {
 				return
@@ -151,7 +151,7 @@ func (h *Handler) noRoute(w http.ResponseWriter, r *http.Request) {
 			Message: r.Method + " " + r.URL.Path + " is not offered", Hint: "this path takes " + strings.Join(allowed, ", ")}})
 		return
 	}
-	h.fail(w, r, &job.Error{Code: job.NotFound, Message: "no such path: " + r.URL.Path, Hint: "all are listed in " + openAPIPath})
+	h.fail(w, r, &job.Error{Code: job.NotFound, Message: "no such path: " + r.URL.Path, Hint: "all are listed in " + docsPath})
 }
 
 // stream returns a context for a request that lasts: it ends with the request, with the server, and

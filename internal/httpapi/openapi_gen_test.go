@@ -3,12 +3,12 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/queuemgr/queuemgr/job"
@@ -26,7 +26,8 @@ func document(routes []route) ([]byte, error) {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "queuemgr", Version: versionInFile,
 			Description: "Durable queues of jobs that run as processes. Times are RFC 3339 in UTC, durations seconds, sizes bytes; a field that is absent is not known yet."},
-		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
+		Servers: []*huma.Server{{URL: "/", Description: "Where the document was read."}},
+		Components: &huma.Components{Schemas: registry, Responses: map[string]*huma.Response{}, SecuritySchemes: map[string]*huma.SecurityScheme{
 			"token":   {Type: "http", Scheme: "bearer", Description: "A token of `queuemgr token add`."},
 			"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A browser that has logged in."},
 		}},
@@ -36,9 +37,9 @@ func document(routes []route) ([]byte, error) {
 			{Name: "access", Description: "Who may ask. Over the unix socket that is the user at its other end; over TCP a token or a login, whose role must be at least `x-role` of the operation: viewer, operator or admin."},
 		},
 	}
-	problemSchema := registry.Schema(reflect.TypeFor[problem](), true, "")
+	failed := failures{schema: registry.Schema(reflect.TypeFor[problem](), true, ""), responses: api.Components.Responses}
 	for i := range routes {
-		api.AddOperation(operation(registry, &routes[i], problemSchema))
+		api.AddOperation(operation(registry, &routes[i], &failed))
 	}
 	if err := describe(registry); err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ func deref(t reflect.Type) reflect.Type {
 	return t
 }
 
-func operation(registry huma.Registry, rt *route, problemSchema *huma.Schema) *huma.Operation {
+func operation(registry huma.Registry, rt *route, failed *failures) *huma.Operation {
 	op := &huma.Operation{
 		Method: rt.method, Path: rt.path, OperationID: rt.id, Summary: rt.summary, Description: rt.about, Tags: []string{rt.group},
 		Responses: map[string]*huma.Response{}, Security: []map[string][]string{},
@@ -96,32 +97,69 @@ func operation(registry huma.Registry, rt *route, problemSchema *huma.Schema) *h
 		op.Parameters = append(op.Parameters, parameter(registry, p, "header"))
 	}
 	if rt.body != nil {
-		op.RequestBody = &huma.RequestBody{Required: !rt.optional, Content: map[string]*huma.MediaType{typeJSON: media(registry, rt.body)}}
+		op.RequestBody = &huma.RequestBody{Required: !rt.optional, Content: map[string]*huma.MediaType{typeJSON: media(registry, rt, typeJSON, rt.body)}}
 		for kind, v := range rt.bodies {
-			op.RequestBody.Content[kind] = media(registry, v)
+			op.RequestBody.Content[kind] = media(registry, rt, kind, v)
 		}
 	}
 	answer := &huma.Response{Description: http.StatusText(rt.status)}
 	if rt.result != nil {
-		answer.Content = map[string]*huma.MediaType{or(rt.contentType, typeJSON): media(registry, rt.result)}
+		answer.Content = map[string]*huma.MediaType{or(rt.contentType, typeJSON): media(registry, rt, or(rt.contentType, typeJSON), rt.result)}
 		for kind, v := range rt.others {
-			answer.Content[kind] = media(registry, v)
+			answer.Content[kind] = media(registry, rt, kind, v)
 		}
 	}
 	op.Responses[strconv.Itoa(rt.status)] = answer
-	codes := map[int]string{}
+	codes := map[int][]job.Code{}
 	for _, code := range slices.Concat(rt.errors, alwaysPossible(rt)) {
-		status := statuses[code]
-		if codes[status] != "" {
-			codes[status] += " or "
+		if status := statuses[code]; !slices.Contains(codes[status], code) {
+			codes[status] = append(codes[status], code)
 		}
-		codes[status] += string(code)
 	}
-	for _, status := range slices.Sorted(maps.Keys(codes)) {
-		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status) + ": " + codes[status],
-			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problemSchema}}}
+	for status, all := range codes {
+		op.Responses[strconv.Itoa(status)] = failed.of(status, all...)
+	}
+	for _, status := range closerStatuses(rt) {
+		op.Responses[strconv.Itoa(status)] = failed.of(status, job.Invalid)
 	}
 	return op
+}
+
+// closerStatuses are those of errors that HTTP has a closer status for than their code's.
+func closerStatuses(rt *route) []int {
+	all := []int{http.StatusMisdirectedRequest}
+	if rt.body != nil {
+		all = append(all, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	return all
+}
+
+// failures are the answers to what went wrong, which routes share.
+type failures struct {
+	schema    *huma.Schema
+	responses map[string]*huma.Response
+}
+
+// of returns the answer of a status that says one of some codes.
+func (f *failures) of(status int, codes ...job.Code) *huma.Response {
+	slices.Sort(codes)
+	name, said := strings.ReplaceAll(http.StatusText(status), " ", ""), ""
+	examples := map[string]*huma.Example{}
+	for i, code := range codes {
+		if status == http.StatusConflict { // which has several codes
+			name += "_" + string(code)
+		}
+		said += []string{"", " or "}[min(i, 1)] + string(code)
+		p, own := closerExamples[status]
+		if !own {
+			p = problemExamples[code]
+		}
+		p.Type, p.Title, p.Status, p.Code = "about:blank", http.StatusText(status), status, code
+		examples[string(code)] = &huma.Example{Value: p}
+	}
+	f.responses[name] = &huma.Response{Description: http.StatusText(status) + ": " + said,
+		Content: map[string]*huma.MediaType{"application/problem+json": {Schema: f.schema, Examples: examples}}}
+	return &huma.Response{Ref: "#/components/responses/" + name}
 }
 
 var pathParam = regexp.MustCompile(`\{(\w+)\}`)
@@ -137,13 +175,9 @@ var pathParams = map[string]param{
 // alwaysPossible are the errors of every route beside its own.
 func alwaysPossible(rt *route) []job.Code {
 	if rt.open {
-		return nil
+		return []job.Code{job.Invalid, job.Forbidden} // an unknown parameter, a page of another origin
 	}
-	always := []job.Code{job.Unauthenticated, job.Unavailable, job.Internal}
-	if !slices.Contains(rt.errors, job.Forbidden) {
-		always = append(always, job.Forbidden)
-	}
-	return always
+	return []job.Code{job.Invalid, job.Unauthenticated, job.Unavailable, job.Internal, job.Forbidden}
 }
 
 func parameter(registry huma.Registry, p param, in string) *huma.Param {
@@ -159,31 +193,40 @@ func parameter(registry huma.Registry, p param, in string) *huma.Param {
 		out.Schema = &huma.Schema{Type: huma.TypeArray, Items: s}
 		if text, ok := p.example.(string); ok {
 			out.Example = nil
-			out.Examples = map[string]*huma.Example{"list": {Value: []string{text}}}
+			list := []any{}
+			for _, word := range strings.Split(text, ",") {
+				if n, err := strconv.Atoi(word); err == nil && s.Type == huma.TypeInteger {
+					list = append(list, n)
+				} else {
+					list = append(list, word)
+				}
+			}
+			out.Examples = map[string]*huma.Example{"list": {Value: list}}
 		}
 	}
 	return out
 }
 
-func media(registry huma.Registry, v any) *huma.MediaType {
-	types, several := v.(oneOf)
+func media(registry huma.Registry, rt *route, kind string, v any) *huma.MediaType {
+	one, several := v.(oneOf)
 	if !several {
-		types = oneOf{v}
+		one.types = []any{v}
 	}
-	m := &huma.MediaType{Schema: &huma.Schema{}}
-	for _, t := range types {
-		s := registry.Schema(reflect.TypeOf(t), true, "")
-		if !several {
-			m.Schema = s
-		} else {
-			m.Schema.OneOf = append(m.Schema.OneOf, s)
-		}
-		if example, ok := bodyExamples[reflect.TypeOf(t)]; ok {
-			if m.Examples == nil {
-				m.Examples = map[string]*huma.Example{}
-			}
+	m := &huma.MediaType{Examples: map[string]*huma.Example{}}
+	either := &huma.Schema{Description: one.about}
+	for _, t := range one.types {
+		m.Schema = registry.Schema(reflect.TypeOf(t), true, "")
+		either.OneOf = append(either.OneOf, m.Schema)
+		if example, ok := bodyExamples[reflect.TypeOf(t)]; ok && !strings.HasPrefix(kind, "text/plain") {
 			m.Examples[schemaName(reflect.TypeOf(t), "")] = &huma.Example{Value: json.RawMessage(example)}
 		}
+	}
+	if several {
+		registry.Map()[one.name] = either
+		m.Schema = &huma.Schema{Ref: "#/components/schemas/" + one.name}
+	}
+	if text, ok := textExamples[rt.id+" "+kind]; ok {
+		m.Examples["text"] = &huma.Example{Value: text}
 	}
 	return m
 }

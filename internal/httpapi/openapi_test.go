@@ -96,6 +96,57 @@ func TestDocumentIsWhole(t *testing.T) {
 	}
 }
 
+// TestEverythingHasAnExample wants an example of each body, each answer and each parameter that is not
+// one of some words, yes or no. The linter (web/test/openapi.mjs) holds them to their schemas.
+func TestEverythingHasAnExample(t *testing.T) {
+	type content map[string]struct{ Examples map[string]any }
+	var doc struct {
+		Paths map[string]map[string]struct {
+			OperationID string
+			Parameters  []struct {
+				Name     string
+				Example  any
+				Examples map[string]any
+				Schema   struct {
+					Type string
+					Enum []any
+				}
+			}
+			RequestBody struct{ Content content }
+			Responses   map[string]struct{ Content content }
+		}
+		Components struct {
+			Responses map[string]struct{ Content content }
+		}
+	}
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	whole := func(where string, c content) {
+		for kind, media := range c {
+			if len(media.Examples) == 0 {
+				t.Errorf("%s, %s: no example", where, kind)
+			}
+		}
+	}
+	for _, methods := range doc.Paths {
+		for _, op := range methods {
+			whole("the body of "+op.OperationID, op.RequestBody.Content)
+			for status, answer := range op.Responses {
+				whole("the answer "+status+" of "+op.OperationID, answer.Content)
+			}
+			for _, p := range op.Parameters {
+				if p.Example == nil && len(p.Examples) == 0 && len(p.Schema.Enum) == 0 && p.Schema.Type != "boolean" {
+					t.Errorf("the parameter %s of %s has no example", p.Name, op.OperationID)
+				}
+			}
+		}
+	}
+	for name, answer := range doc.Components.Responses {
+		whole("the answer "+name, answer.Content)
+	}
+}
+
 // TestEveryRouteHasARole keeps a new route from being open by mistake: it says who may ask, or that
 // everybody may.
 func TestEveryRouteHasARole(t *testing.T) {

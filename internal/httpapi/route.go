@@ -35,12 +35,17 @@ type route struct {
 	open        bool     // answered without asking who it is; then there is no role
 
 	serve func(http.ResponseWriter, *request) error
-	// bare answers to who is on this machine and has no login, instead of refusing; nil = refuses.
-	bare func(http.ResponseWriter, *request) error
+	// bare answers those without a login whom bareTo lets in, instead of refusing; nil = refuses.
+	bare   func(http.ResponseWriter, *request) error
+	bareTo func(*http.Request) bool
 }
 
-// oneOf stands for a body that is of one of several types.
-type oneOf []any
+// oneOf stands for a body that is of one of several types. It has a name in the document, for generated
+// clients.
+type oneOf struct {
+	name, about string
+	types       []any
+}
 
 // param is a query parameter or header.
 type param struct {

@@ -20,7 +20,7 @@ func (h *Handler) statsRoutes() []route {
 			"A crash of the daemon loses the last minute.",
 		query: []param{
 			{name: "range", about: "How far back; none is 1h.", kind: "", enum: texts(job.StatsRanges)},
-			{name: "buckets", about: fmt.Sprintf("At most so many buckets, up to %d; 0 or none is %d.", job.MaxBuckets, job.DefaultBuckets), kind: 0},
+			{name: "buckets", about: fmt.Sprintf("At most so many buckets, up to %d; 0 or none is %d.", job.MaxBuckets, job.DefaultBuckets), kind: 0, example: 60},
 		},
 		status: 200, result: job.Stats{}, errors: []job.Code{job.Invalid}, serve: h.stats,
 	}}

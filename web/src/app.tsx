@@ -18,6 +18,7 @@ import { Toasts } from './ui/toast';
 const JobPage = lazy(() => import('./job/page'));
 const NewJob = lazy(() => import('./newjob/page'));
 const Queues = lazy(() => import('./queues/page'));
+const Docs = lazy(() => import('./docs/page'));
 const Settings = lazy(() => import('./settings/page'));
 
 // A login code in the URL is taken before anything else sees it.
@@ -86,6 +87,7 @@ export function App() {
             <Route path="/jobs/:id">{(p) => <JobPage key={p.id} id={p.id} />}</Route>
             <Route path="/queues" component={Queues} />
             <Route path="/settings/:tab?">{(p) => <Settings tab={p.tab} />}</Route>
+            <Route path="/api/docs" component={Docs} />
             <Route path="/login">
               <Redirect to="/" replace />
             </Route>

@@ -46,6 +46,7 @@ const pages = [
   ['tokens', '/settings/tokens'],
   ['audit', '/settings/audit'],
   ['config', '/settings/config'],
+  ['docs', '/api/docs#listJobs'],
 ];
 
 // check returns what is wrong with a page.

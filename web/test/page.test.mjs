@@ -227,6 +227,37 @@ test('who may only look sees nothing to do', async () => {
   await page.context().close();
 });
 
+test('the API is described: found from the settings, filtered, opened, its types linked', async () => {
+  const page = await browser.open(service, { role: 'viewer' });
+  await page.goto(`${service.url}/settings`);
+  await page.getByRole('link', { name: 'API', exact: true }).click();
+  await page.getByRole('heading', { name: 'API', exact: true }).waitFor();
+  const doc = await service.api('GET', '/api/openapi.json');
+  const operations = Object.values(doc.paths).flatMap((item) => Object.values(item));
+  assert.equal(await page.locator('.docs-path').count(), operations.length);
+
+  await page.getByRole('searchbox', { name: 'Find by path' }).fill('post stop');
+  const stop = page.locator('#stopJob');
+  await stop.locator('summary').click();
+  await stop.getByText('operator', { exact: true }).waitFor();
+  assert.match(await stop.getByRole('region', { name: 'How to ask' }).textContent(), new RegExp(`^curl -X POST '${service.url}/api/jobs/7/stop'`));
+  await stop.getByRole('region', { name: 'Errors' }).getByText('Conflict: wrong_state').waitFor();
+  assert.ok((await page.locator('.docs-path').count()) < 10);
+
+  await page.getByRole('searchbox', { name: 'Find by path' }).fill('');
+  await stop.getByRole('link', { name: 'Job', exact: true }).click();
+  await page.locator('#type-Job').getByText('Number, never reused.').waitFor();
+  await page.goto(`${service.url}/api/docs#listJobs`);
+  await page.reload();
+  await page.locator('#listJobs').getByRole('region', { name: 'Parameters' }).getByText('failed,stopped').waitFor();
+
+  await page.context().clearCookies();
+  await page.goto(`${service.url}/api/docs`);
+  await page.reload();
+  await page.locator('.login').waitFor();
+  await page.context().close();
+});
+
 test('what a job says is text and nothing else', async () => {
   const hostile = '<img src=x onerror="alert(1)"><script>alert(2)</script>';
   const bidi = 'invoice\u202efdp.exe';

@@ -38,7 +38,7 @@ func (s *Store) lastSeq(ctx context.Context) (seq int64, err error) {
 	if !s.o.ReadOnly {
 		return int64(s.Seq()), nil
 	}
-	err = s.lists.QueryRowContext(ctx, "SELECT last_seq FROM registry").Scan(&seq)
+	err = s.lists.QueryRowContext(ctx, "SELECT "+lastSeqNow+" FROM registry").Scan(&seq)
 	return seq, err
 }
 
@@ -104,6 +104,7 @@ type pruneOp struct {
 func (op *pruneOp) check(*tx) error { return nil }
 
 func (op *pruneOp) write(t *tx) (err error) {
+	t.numbers = true
 	op.pruned, err = t.conn.exec("DELETE FROM changes WHERE seq <= ?1 AND seq < (SELECT min(seq) FROM changes) + ?2", op.upTo, op.limit)
 	return err
 }

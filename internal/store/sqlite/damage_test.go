@@ -45,7 +45,7 @@ func TestDamageIsRefusedAndLeftAlone(t *testing.T) {
 				b[i] = 0xa5
 			}
 			return b
-		}, "damaged"},
+		}, "damaged: what it holds does not fit together (SQLite: "},
 		{"another program's", func(t *testing.T, path string, _ []byte) []byte {
 			t.Helper()
 			other := path + ".other"

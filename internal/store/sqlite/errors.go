@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	modernc "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -60,9 +61,22 @@ func (s *Store) explain(err error) error {
 // journalOf is where registry.jsonl is when the setting registry_path does not say otherwise.
 func journalOf(path string) string { return filepath.Join(filepath.Dir(path), "registry.jsonl") }
 
+// errQuickCheck is what SQLite finds when it looks through a database.
+var errQuickCheck = errors.New("quick check")
+
+// firstLine is an error without what it repeats for each page.
+func firstLine(err error) string {
+	text, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "quick check: "), "*** in database main ***\n"), "\n")
+	return text
+}
+
 // damaged is the error for a registry that must not be used. Nothing is repaired or replaced
 // without being asked: the file is the evidence, and perhaps most of it can still be read.
 func damaged(path string, err error) error {
-	return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is damaged: %v; nothing was changed", path, err),
+	var why any = err
+	if code := resultCode(err); code != 0 || errors.Is(err, errQuickCheck) {
+		why = "what it holds does not fit together (SQLite: " + firstLine(err) + ")"
+	}
+	return &job.Error{Code: job.Internal, Message: fmt.Sprintf("the registry %s is damaged: %v; nothing was changed", path, why),
 		Hint: "move it away, with its -wal file, and rebuild it: queuemgr registry import " + journalOf(path), Err: err}
 }

@@ -1,6 +1,11 @@
 package sqlite
 
-import "io/fs"
+import (
+	"context"
+	"io/fs"
+
+	"github.com/queuemgr/queuemgr/job"
+)
 
 // Copying has f called before the first page is copied.
 func Copying(o BackupOptions, f func()) BackupOptions {
@@ -30,4 +35,14 @@ func NewestSchema() (int64, error) { return newestSchema(nil) }
 func RestoreWithMigrations(o RestoreOptions, dir fs.FS) RestoreOptions {
 	o.migrations = dir
 	return o
+}
+
+// Query returns how the store asks SQLite for a list.
+func (s *Store) Query(ctx context.Context, f job.Filter) (string, []any, error) {
+	l := &list{order: orderOf(&f), limit: 50, from: "jobs", id: "id"}
+	if err := s.choose(ctx, l, &f); err != nil {
+		return "", nil, err
+	}
+	text, err := l.sql()
+	return text, l.args, err
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 
+	lib "modernc.org/sqlite/lib"
+
 	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -70,6 +72,10 @@ func Glance(ctx context.Context, path string) (schema, knows int64, err error) {
 		return 0, 0, err
 	}
 	schema, err = schemaBy(ctx, path, glancing)
+	switch resultCode(err) {
+	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB, lib.SQLITE_ERROR: // the last: the table is not there
+		err = damaged(path, err)
+	}
 	return schema, knows, err
 }
 
@@ -127,7 +133,7 @@ func quickCheck(ctx context.Context, path string) (err error) {
 		return err
 	}
 	if found != "ok" {
-		return damaged(path, errors.New(found))
+		return damaged(path, fmt.Errorf("%w: %s", errQuickCheck, found))
 	}
 	return nil
 }

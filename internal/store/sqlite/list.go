@@ -174,11 +174,15 @@ func (l *list) by(p path) {
 	if p.column == "ended" {
 		column = "state"
 	}
+	if expression, ok := outcomeColumns[p.column]; ok {
+		column = expression
+		l.where(outcomeHeld)
+	}
 	if p.column == "tag" {
 		l.from, l.id = "job_tags CROSS JOIN jobs ON id = job_id", "job_id"
 	}
 	for _, v := range slices.Compact(slices.Sorted(slices.Values(p.values))) {
-		l.parts = append(l.parts, column+" = "+l.bind(v))
+		l.parts = append(l.parts, column+" = "+l.bind(p.bound(v)))
 	}
 }
 

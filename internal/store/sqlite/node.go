@@ -52,6 +52,6 @@ type skipOp struct {
 func (op *skipOp) check(*tx) error { return nil }
 
 func (op *skipOp) write(t *tx) error {
-	t.state.nextJob = max(t.state.nextJob, op.next)
+	t.state.nextJob, t.numbers = max(t.state.nextJob, op.next), true
 	return nil
 }

@@ -71,6 +71,53 @@ func (s *Store) considerEnd(ctx context.Context, f *job.Filter, states []job.Sta
 	return p, nil
 }
 
+// outcomeStates are those that the indexes by exit code and reason hold, and outcomeHeld their condition in
+// the words of migration 4, by which SQLite knows that they may be used.
+var outcomeStates = []job.State{job.Failed, job.Stopped}
+
+const outcomeHeld = "state IN ('failed', 'stopped')"
+
+// outcomeColumns are the expressions that the indexes are of.
+var outcomeColumns = map[string]string{"exit_code": "json_extract(doc, '$.exit_code')", "reason": "json_extract(doc, '$.reason')"}
+
+// considerOutcome looks how many jobs the indexes by exit code and by reason find, up to a limit, and
+// returns the one that finds fewer; no column where neither serves. few is false where it stopped
+// counting.
+func (s *Store) considerOutcome(ctx context.Context, f *job.Filter, asked []job.State, limit int64) (best path, few bool, err error) {
+	best.jobs = math.MaxInt64
+	if len(asked) == 0 || slices.ContainsFunc(asked, func(state job.State) bool { return !slices.Contains(outcomeStates, state) }) {
+		return best, false, nil
+	}
+	limit = min(limit, countedAtMost)
+	for _, p := range []path{{column: "exit_code", values: texts(f.ExitCodes)}, {column: "reason", values: texts(f.Reasons)}} {
+		if len(p.values) == 0 || len(p.values) > maxParts {
+			continue
+		}
+		for _, v := range p.values {
+			var n int64
+			err := s.lists.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_"+p.column+" WHERE "+outcomeHeld+" AND "+outcomeColumns[p.column]+" = ? LIMIT ?)",
+				p.bound(v), limit-p.jobs).Scan(&n)
+			if err != nil {
+				return best, false, s.explain(fmt.Errorf("count the jobs with the %s %s: %w", p.column, v, err))
+			}
+			if p.jobs += n; p.jobs >= limit {
+				break
+			}
+		}
+		if p.jobs < best.jobs {
+			best = p
+		}
+	}
+	return best, best.jobs < limit, nil
+}
+
+func texts[T int | job.Reason](values []T) (out []string) {
+	for _, v := range values {
+		out = append(out, fmt.Sprint(v))
+	}
+	return out
+}
+
 // outcome adds the conditions on times and on how jobs ended. What stands in the record alone comes
 // last: it is looked at for jobs that fit otherwise.
 func (l *list) outcome(f *job.Filter) {
@@ -91,10 +138,10 @@ func (l *list) outcome(f *job.Filter) {
 	if !f.Until.IsZero() {
 		l.where("rtrim(json_extract(doc, '$.created_at'), 'Z') < " + l.bind(recordTime(f.Until)))
 	}
-	if len(f.ExitCodes) > 0 {
+	if len(f.ExitCodes) > 0 && l.column != "exit_code" {
 		l.inRecord("exit_code", f.ExitCodes)
 	}
-	if len(f.Reasons) > 0 {
+	if len(f.Reasons) > 0 && l.column != "reason" {
 		l.inRecord("reason", f.Reasons)
 	}
 	if f.Text != "" {

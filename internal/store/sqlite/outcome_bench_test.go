@@ -57,6 +57,9 @@ func BenchmarkFailures(b *testing.B) {
 		{"last ended", job.Filter{Sort: job.SortLastEnded}, 50},
 		{"made in a time", job.Filter{Since: now.Add(-48 * time.Hour)}, 50},
 		{"rare exit code at any time", job.Filter{ExitCodes: []int{137}}, 12},
+		{"rare reason at any time", job.Filter{Reasons: []job.Reason{job.ReasonSignal}}, 12},
+		{"no such exit code", job.Filter{ExitCodes: []int{99}}, 0},
+		{"rare exit code, last ended", job.Filter{ExitCodes: []int{137}, Sort: job.SortLastEnded}, 12},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {

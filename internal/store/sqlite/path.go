@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -14,6 +15,16 @@ type path struct {
 	column string // of jobs or job_tags; "" = none, all jobs by number
 	values []string
 	jobs   int64 // how many it finds
+}
+
+// bound returns one of the values as SQLite compares it: exit codes are numbers in the record.
+func (p path) bound(value string) any {
+	if p.column == "exit_code" {
+		if n, err := strconv.Atoi(value); err == nil {
+			return n
+		}
+	}
+	return value
 }
 
 // fewDeleted is how many deleted jobs a list may pass over one by one.
@@ -40,7 +51,10 @@ func (s *Store) choosePath(ctx context.Context, f *job.Filter) (path, error) {
 	if !possible {
 		return path{}, nil
 	}
-	if f.ByEnd() { // the one index that has the order
+	if f.ByEnd() { // few that ended in some way are sorted; else the one index that has the order
+		if p, few, err := s.considerOutcome(ctx, f, asked, math.MaxInt64); err != nil || few {
+			return p, err
+		}
 		return s.considerEnd(ctx, f, asked, 0)
 	}
 	if len(asked) > 0 {
@@ -49,6 +63,12 @@ func (s *Store) choosePath(ctx context.Context, f *job.Filter) (path, error) {
 			states = append(states, string(state))
 		}
 		consider("state", states, sum(counts.ByQueue, nil, asked...))
+	}
+	if p, few, err := s.considerOutcome(ctx, f, asked, best.jobs); err != nil {
+		return path{}, err
+	} else if few || p.column != "" && slices.Contains(asked, job.Failed) {
+		// Of many nobody knows how many; they are no more than those that failed at all.
+		consider(p.column, p.values, min(p.jobs, best.jobs-1))
 	}
 	if !f.EndedSince.IsZero() || !f.EndedUntil.IsZero() {
 		p, err := s.considerEnd(ctx, f, asked, best.jobs)

@@ -124,6 +124,7 @@ func purge(t *tx, victims []victim, at time.Time) ([]store.Purged, error) {
 
 // removeJob takes a record out of the tables and counters.
 func removeJob(t *tx, v victim) error {
+	t.numbers = true
 	if _, err := t.conn.exec("DELETE FROM jobs WHERE id = ?", v.id); err != nil {
 		return err
 	}

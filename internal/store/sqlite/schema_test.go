@@ -222,6 +222,11 @@ func TestKeptSchemas(t *testing.T) {
 			if problems, err := s.Check(t.Context()); err != nil || len(problems) > 0 {
 				t.Errorf("Check: %q %v", problems, err)
 			}
+			// The failed one was queued again, and of those that were stopped nobody wrote a reason.
+			page, err := s.ListJobs(t.Context(), job.Filter{ExitCodes: []int{3}, Sort: job.SortLastEnded})
+			if err != nil || len(page.Jobs) != 1 || page.Jobs[0].State != job.Stopped {
+				t.Errorf("the jobs with the exit code 3: %+v %v", page.Jobs, err)
+			}
 			p := benchAdd(1)
 			if _, err := s.AddJobs(t.Context(), p); err != nil || p.Jobs[0].Job.ID != 15 {
 				t.Errorf("the next job has the number %d: %v", p.Jobs[0].Job.ID, err)

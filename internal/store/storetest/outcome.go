@@ -73,6 +73,8 @@ func testOutcomes(t *testing.T, open func(*testing.T) store.Store) {
 		{"last ended first", job.Filter{Sort: job.SortLastEnded}, []int64{1, 2, 4, 3, 5}},
 		{"first ended first", job.Filter{Sort: job.SortFirstEnded}, []int64{5, 3, 4, 2, 1}},
 		{"last ended of one state", job.Filter{Sort: job.SortLastEnded, States: []job.State{job.Failed}}, []int64{1, 2, 4}},
+		{"last ended with an exit code", job.Filter{Sort: job.SortLastEnded, ExitCodes: []int{1}}, []int64{1, 4}},
+		{"first ended for reasons", job.Filter{Sort: job.SortFirstEnded, Reasons: []job.Reason{job.ReasonTimeout, job.ReasonExit, job.ReasonUser}}, []int64{5, 4, 1}},
 		{"last ended in a time", job.Filter{Sort: job.SortLastEnded, EndedUntil: minute(14), ExitCodes: []int{0, 1}}, []int64{4, 3, 5}},
 		{"last ended of these numbers", job.Filter{Sort: job.SortLastEnded, IDs: []job.Range{{From: 2, To: 3}, {From: 5, To: 7}}}, []int64{6, 2, 3, 5}},
 		{"last ended of what waits", job.Filter{Sort: job.SortLastEnded, States: []job.State{job.Held}}, nil},

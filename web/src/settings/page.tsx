@@ -98,6 +98,12 @@ function General() {
               <dd className="num">{s.pid}</dd>
             </div>
             <div>
+              <dt>{t('settings.api')}</dt>
+              <dd>
+                <Link href="/api/docs">{t('docs')}</Link>
+              </dd>
+            </div>
+            <div>
               <dt>{t('settings.runner')}</dt>
               <dd className="num">{s.runner.pid === 0 ? t('settings.runner.none') : t('settings.runner.is', { pid: String(s.runner.pid), n: s.runner.running })}</dd>
             </div>
