@@ -14,8 +14,10 @@ import { Questions } from './ui/dialog';
 import { Empty, Failure } from './ui/parts';
 import { Toasts } from './ui/toast';
 
-// What is not on the way to the first list comes when it is asked for.
-const JobPage = lazy(() => import('./job/page'));
+// What is not on the way to the first list comes when it is asked for; a job's page, which most go to
+// next, when there is nothing else to do.
+const jobPage = () => import('./job/page');
+const JobPage = lazy(jobPage);
 const NewJob = lazy(() => import('./newjob/page'));
 const Queues = lazy(() => import('./queues/page'));
 const Settings = lazy(() => import('./settings/page'));
@@ -53,7 +55,10 @@ export function App() {
 
   const known = me.data;
   useEffect(() => {
-    if (known) startFeed(queries);
+    if (!known) return;
+    startFeed(queries);
+    const later = setTimeout(() => void jobPage().catch(() => {}), 1000);
+    return () => clearTimeout(later);
   }, [known, queries]);
 
   if (code !== undefined || me.isPending) return <div className="boot" aria-busy="true" />;
@@ -68,7 +73,7 @@ export function App() {
       />
     );
   }
-  if (me.error) {
+  if (me.error && !known) {
     return (
       <main className="boot">
         <Failure error={me.error} retry={() => void me.refetch()} />

@@ -3,7 +3,7 @@ import { useMemo, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { get } from '../api/client';
 import { isLive, isWaiting, may, type Action, type Attempt, type Job } from '../api/types';
-import { newest, stamp, useWatch } from '../feed/live';
+import { known, newest, stamp, useWatch } from '../feed/live';
 import { useI18n } from '../i18n';
 import { useActOne } from '../jobs/act';
 import { LogViewer } from '../log/viewer';
@@ -19,9 +19,11 @@ import { TimeLine } from './timeline';
 
 export default function JobPage({ id: text }: { id: string }) {
   const { t } = useI18n();
+  const key = /^\d+$/.test(text) ? Number(text) : text;
   const job = useQuery({
-    queryKey: ['job', /^\d+$/.test(text) ? Number(text) : text],
+    queryKey: ['job', key],
     meta: { live: 'list' },
+    placeholderData: typeof key === 'number' ? known(key) : undefined,
     queryFn: async ({ signal }) => {
       const asked = stamp();
       return newest(await get<Job>(`/api/jobs/${encodeURIComponent(text)}`, undefined, signal), asked);
