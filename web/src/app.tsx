@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Suspense, lazy, useEffect, useState } from 'react';
-import { Redirect, Route, Switch } from 'wouter';
+import { Link, Redirect, Route, Switch } from 'wouter';
 import { ApiError, get, whenUnauthenticated } from './api/client';
 import type { Me } from './api/types';
 import { startFeed } from './feed/live';
@@ -96,7 +96,9 @@ export function App() {
             </Route>
             <Route>
               <main className="page">
-                <Empty>{t('notFound')}</Empty>
+                <Empty>
+                  {t('notFound')} <Link href="/jobs">{t('jobs')}</Link>
+                </Empty>
               </main>
             </Route>
           </Switch>

@@ -199,8 +199,13 @@ test(`a log of ${logSize / 1e6} MB: its end, its errors, its words, its growth`,
     await new Promise((r) => setTimeout(r, 100));
   }
   const page = await browser.open(service);
-  await page.goto(`${service.url}/jobs?q=name:none`);
+  // From a list, as people do; the page of a job has been fetched, as it is when nothing else is to be done.
+  const other = await service.add({ command: ['true'] });
+  await service.ended(other.id);
   await page.goto(`${service.url}/jobs`);
+  await row(page, other.id).click();
+  await state(page, 'completed').waitFor();
+  await page.keyboard.press('u');
   await row(page, j.id).waitFor();
   const text = (words) => `[...document.querySelectorAll('.log-text')].some((l) => l.textContent.includes(${JSON.stringify(words)}))`;
   const opened = await drawn(page, `.row[data-job="${j.id}"]`, text('the end so far'));
