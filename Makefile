@@ -98,8 +98,13 @@ lint: ## golangci-lint with the import law; its first run builds the linter, whi
 	$(GO) run $(GOLANGCI_LINT) run ./...
 
 .PHONY: demo
-demo: build ## the main job on real input, told as a story; at most 3 minutes
-	$(GO) run ./demo -bin bin
+demo: build ## the main job on real input, told as a story; at most 3 minutes. In a terminal its page lives on (ALIVE=1: anywhere)
+	@alive=; if [ -n '$(ALIVE)' ] || { [ -t 1 ] && [ "$$CI" != true ]; }; then alive=-alive; fi; \
+	$(GO) run ./demo -bin bin $$alive
+
+.PHONY: demo-stop
+demo-stop: ## end the daemon that make demo left alive
+	@$(GO) run ./demo -bin bin -stop
 
 .PHONY: bench
 bench: build ## all budgets against a C posix_spawn loop, five rounds; about 10 minutes
