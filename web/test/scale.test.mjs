@@ -178,8 +178,9 @@ test('thousands of changes a second: frames are drawn, memory stays, the last st
   const grown = (await heap(page)) - before;
   t.diagnostic(`${rate.toFixed(0)} changes a second: ${(gaps.length / (took / 1000)).toFixed(0)} frames a second, 95 % of gaps under ${p95.toFixed(0)} ms, the longest ${worst.toFixed(0)} ms, long tasks ${((100 * long) / took).toFixed(1)} %, heap ${(grown / mega).toFixed(1)} MiB more`);
   if (full) assert.ok(rate >= 5000, `${rate} changes a second`);
-  assert.ok(p95 < 100, `a twentieth of the frames took more than ${p95} ms`);
-  assert.ok(worst < 1000, `a frame took ${worst} ms`);
+  // Small, it runs beside whatever else a machine does: there the bounds are wide.
+  assert.ok(p95 < (full ? 100 : 300), `a twentieth of the frames took more than ${p95} ms`);
+  assert.ok(worst < (full ? 1000 : 3000), `a frame took ${worst} ms`);
   assert.ok(grown < 10 * mega, `the heap grew by ${grown} bytes`);
   await page.context().close();
 });
