@@ -301,6 +301,24 @@ test('a login that is ended ends on a page that only watches, too', async () => 
   await page.context().close();
 });
 
+test('logging out in one tab ends it in all, and logging in brings all back', async () => {
+  const { secret } = await service.api('POST', '/api/tokens', { name: 'tabs', role: 'operator' });
+  const page = await browser.open(service);
+  const other = await page.context().newPage();
+  await other.goto(`${service.url}/jobs`);
+  await feed(other, 'live').waitFor({ state: 'attached' });
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.locator('.login').waitFor();
+  await other.locator('.login').waitFor();
+  await page.getByLabel('Token', { exact: true }).fill(secret);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await feed(page, 'live').waitFor({ state: 'attached' });
+  await feed(other, 'live').waitFor({ state: 'attached' });
+  const j = await service.add({ command: ['true'], name: 'after the login' });
+  await other.locator(`.row[data-job="${j.id}"][data-state="completed"]`).waitFor();
+  await page.context().close();
+});
+
 test('a machine without a network still shows its own service', async () => {
   const page = await browser.open(service);
   await page.goto(`${service.url}/jobs`);

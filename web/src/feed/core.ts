@@ -57,6 +57,10 @@ export class FeedCore {
     return all;
   }
 
+  get closed(): boolean {
+    return this.state === 'closed';
+  }
+
   // connect opens the connection now, whatever it waited for.
   connect(): void {
     this.drop();

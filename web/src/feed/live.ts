@@ -40,9 +40,11 @@ export function startFeed(queries: QueryClient): void {
 function receive(m: FeedMessage): void {
   messages++;
   if (m.type === 'state') {
+    // The server takes the login no longer, or takes one again that another tab brought: asked who one
+    // is, it says so.
+    const login = m.state === 'closed' || (live.state === 'closed' && m.state === 'live');
     set({ state: m.state });
-    // The server takes the login no longer: asked who one is, it says so.
-    if (m.state === 'closed') void client?.invalidateQueries({ queryKey: ['me'] });
+    if (login) void client?.invalidateQueries({ queryKey: ['me'] });
   } else if (m.type === 'fresh') {
     recent.clear();
     set({ status: m.status, logs: new Map(), connections: live.connections + 1 });
