@@ -46,6 +46,10 @@ test-client: build web/node_modules/.package-lock.json ## a TypeScript client ma
 test-web: build check-web ## the page in a real browser (chromium), against the built program
 	cd web && npm run --silent browser
 
+.PHONY: test-web-scale
+test-web-scale: build web/node_modules/.package-lock.json ## the page with 1,000,000 jobs, 5,000 changes a second, a log of 200 MB; some minutes
+	cd web && npm run --silent scale
+
 .PHONY: help
 help: ## explain each target
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,8 +102,13 @@ lint: ## golangci-lint with the import law; its first run builds the linter, whi
 	$(GO) run $(GOLANGCI_LINT) run ./...
 
 .PHONY: demo
-demo: build ## the main job on real input, told as a story; at most 3 minutes
-	$(GO) run ./demo -bin bin
+demo: build ## the main job on real input, told as a story; at most 3 minutes. In a terminal its page lives on (ALIVE=1: anywhere)
+	@alive=; if [ -n '$(ALIVE)' ] || { [ -t 1 ] && [ "$$CI" != true ]; }; then alive=-alive; fi; \
+	$(GO) run ./demo -bin bin $$alive
+
+.PHONY: demo-stop
+demo-stop: ## end the daemon that make demo left alive
+	@$(GO) run ./demo -bin bin -stop
 
 .PHONY: bench
 bench: build ## all budgets against a C posix_spawn loop, five rounds; about 10 minutes

@@ -10,8 +10,10 @@ import (
 // SearchLog implements job.Service.
 func (c *Client) SearchLog(ctx context.Context, id int64, s job.LogSearch) (job.LogHits, error) {
 	q := logQuery(&job.LogOptions{Attempt: s.Attempt, Stream: s.Stream, Limit: int64(s.Limit)})
-	q.Set("search", s.Text)
-	for name, on := range map[string]bool{"backwards": s.Backwards, "ignore_case": s.IgnoreCase} {
+	if s.Text != "" || !s.Errors {
+		q.Set("search", s.Text)
+	}
+	for name, on := range map[string]bool{"errors": s.Errors, "backwards": s.Backwards, "ignore_case": s.IgnoreCase} {
 		if on {
 			q.Set(name, "true")
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,10 +58,18 @@ func sceneKilled(ctx context.Context, s *story) error {
 		s.orphan, time.Since(s.killed).Seconds())
 	s.claim(working != "" && !daemonLives(s, pid), "while no daemon lived, another job went on",
 		"%q is still being worked on by process %s", largest, working)
-	// The small job's two seconds pass before the daemon comes back, so that its end is missed.
-	return until(ctx, "two seconds without a daemon", func() (bool, error) {
-		return time.Since(s.killed) > 2500*time.Millisecond, nil
+	// Before the daemon comes back the small job's two seconds pass, and the archive's script ends behind
+	// its last file: so that both ends are missed.
+	return until(ctx, "both jobs to end without a daemon", func() (bool, error) {
+		packing, err := s.packing(s.orphan)
+		return !packing && time.Since(s.killed) > 2500*time.Millisecond, err
 	})
+}
+
+// packing reports whether a folder's job still has its script's process.
+func (s *story) packing(folder string) (bool, error) {
+	processes, err := s.service.Processes()
+	return slices.ContainsFunc(processes, func(p harness.Process) bool { return strings.HasSuffix(p.Command, "/pack "+folder) }), err
 }
 
 // daemonLives looks for any process of the home that runs the daemon.

@@ -33,28 +33,52 @@ var scenes = []struct {
 	{"Every archive, checked against its source", sceneVerify},
 	{"The same over HTTP", sceneHTTP},
 	{"How fast", sceneSpeed},
+	{"The page, and a link that logs in", scenePage},
 }
 
 func main() {
 	bin := flag.String("bin", "bin", "folder of queuemgr and queuemgr-runner")
 	keep := flag.Bool("keep", false, "keep the demo's folder")
+	alive := flag.Bool("alive", false, "leave the daemon alive, with a link to its page")
+	end := flag.Bool("stop", false, "end the daemon that was left alive, and nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *bin, *keep); err != nil {
+	if err := begin(ctx, *bin, *keep, *alive, *end); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, bin string, keep bool) (err error) {
+// begin ends what an earlier demo left alive, and runs this one.
+func begin(ctx context.Context, bin string, keep, alive, end bool) error {
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		return err
+	}
+	note := filepath.Join(bin, "demo-alive") // where the folder of a demo is that lives on
+	if err := stopLeft(ctx, bin, note, end); err != nil || end {
+		return err
+	}
+	if !alive {
+		note = ""
+	}
+	return run(ctx, bin, keep, note)
+}
+
+// run tells the story. The daemon lives on, if note is a file's name, once every claim has held.
+func run(ctx context.Context, bin string, keep bool, note string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	s, err := newStory(ctx, bin)
 	if err != nil {
 		return err
 	}
+	left := false
 	defer func() {
+		if left {
+			return
+		}
 		err = errors.Join(err, s.service.Cleanup(context.WithoutCancel(ctx)))
 		if keep {
 			fmt.Println("kept:", s.dir)
@@ -68,14 +92,26 @@ func run(ctx context.Context, bin string, keep bool) (err error) {
 			return fmt.Errorf("scene %d: %w", i+1, err)
 		}
 	}
-	return s.end()
+	if err := s.end(); err != nil {
+		return err
+	}
+	if note == "" {
+		fmt.Println("\nThe daemon ends. In a terminal, or with `make demo ALIVE=1`, it lives on, with a link to its page.")
+		return nil
+	}
+	if err := s.leave(ctx, note); err != nil {
+		return err
+	}
+	left = true
+	return nil
+}
+
+// newService is the service in a demo's folder.
+func newService(bin, dir string) *harness.Service {
+	return &harness.Service{Home: filepath.Join(dir, "home"), Bin: bin}
 }
 
 func newStory(ctx context.Context, bin string) (*story, error) {
-	bin, err := filepath.Abs(bin)
-	if err != nil {
-		return nil, err
-	}
 	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ask go for its source: %w", err)
@@ -86,7 +122,7 @@ func newStory(ctx context.Context, bin string) (*story, error) {
 	}
 	s := &story{begin: time.Now(), dir: dir, source: filepath.Join(strings.TrimSpace(string(goroot)), "src"),
 		archives: filepath.Join(dir, "archives"), effects: filepath.Join(dir, "effects"), compress: compressor(),
-		service: &harness.Service{Home: filepath.Join(dir, "home"), Bin: bin}}
+		service: newService(bin, dir)}
 	for _, d := range []string{s.service.Home, s.archives, s.effects} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			return nil, err

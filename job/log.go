@@ -23,7 +23,8 @@ const (
 type LogSearch struct {
 	Attempt    int    `json:"attempt,omitempty"` // 0 = the newest
 	Stream     string `json:"stream,omitempty"`  // as LogOptions
-	Text       string `json:"text"`              // not empty, without a line break
+	Text       string `json:"text"`              // without a line break; empty only with Errors
+	Errors     bool   `json:"errors,omitempty"`  // lines that look like an error (words as error, failed, panic), in place of Text
 	IgnoreCase bool   `json:"ignore_case,omitempty"`
 	From       *int64 `json:"from,omitempty"`      // where to begin, in bytes; nil = the beginning, or the end of the log
 	Backwards  bool   `json:"backwards,omitempty"` // towards the beginning, only what ends before From
@@ -46,7 +47,9 @@ type LogHit struct {
 // Check refuses what can't be looked for. Errors: Invalid.
 func (s *LogSearch) Check() error {
 	switch {
-	case s.Text == "":
+	case s.Errors && s.Text != "":
+		return invalid("errors", "errors and a text are looked for at once", "give one of errors and search")
+	case s.Text == "" && !s.Errors:
 		return invalid("search", "there is nothing to look for", "give a text")
 	case len(s.Text) > MaxLogText:
 		return invalid("search", fmt.Sprintf("the text to look for is %d bytes long", len(s.Text)), fmt.Sprintf("at most %d", MaxLogText))

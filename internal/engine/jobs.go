@@ -333,7 +333,7 @@ func (e *Engine) SearchLog(ctx context.Context, id int64, s job.LogSearch) (job.
 	if err != nil {
 		return found, err
 	}
-	o := joblog.SearchOptions{Text: s.Text, IgnoreCase: s.IgnoreCase, From: -1, Backwards: s.Backwards, Limit: or(s.Limit, job.DefaultLogHits)}
+	o := joblog.SearchOptions{Text: s.Text, Errors: s.Errors, IgnoreCase: s.IgnoreCase, From: -1, Backwards: s.Backwards, Limit: or(s.Limit, job.DefaultLogHits)}
 	if s.From != nil {
 		o.From = *s.From
 	}

@@ -25,7 +25,7 @@ func (h *Handler) logRoutes() []route {
 		method: http.MethodGet, path: "/api/jobs/{id}/logs", role: job.Viewer, id: "readLog", group: "jobs", summary: "What a job wrote",
 		about: "The bytes as they are. With `follow` they go on as the job writes, until the attempt has ended; an answer that the server breaks off ends without its last chunk. " +
 			attemptHeader + " and " + offsetHeader + " say which attempt's log it is and at which byte of it the answer begins, " + sizeHeader + " how long the log was then. " +
-			"With `search` the answer is JSON: lines that hold a text, and where to go on; one request reads no more than a few MiB.",
+			"With `search` or `errors` the answer is JSON: lines that hold a text or look like an error, and where to go on; one request reads no more than a few MiB.",
 		query: []param{
 			{name: "stream", about: "Of a job that was added with `split`.", kind: "", enum: []string{"stdout", "stderr"}},
 			{name: "attempt", about: "Which attempt; 0 or none is the newest.", kind: 0, example: 1},
@@ -34,6 +34,7 @@ func (h *Handler) logRoutes() []route {
 			{name: "limit", about: "Most bytes, or hits of a search; 0 or none is all, of a search " + strconv.Itoa(job.DefaultLogHits) + ".", kind: int64(0), example: 65536},
 			{name: "download", about: "As a file to save.", kind: false},
 			{name: "search", about: "Answer the lines that hold this text.", kind: "", example: "error"},
+			{name: "errors", about: "Answer the lines that look like an error: with a word as error, failed, fatal, panic, exception or killed.", kind: false},
 			{name: "ignore_case", about: "Of a search: the case of ASCII letters does not count.", kind: false},
 			{name: "from", about: "Of a search: the byte to begin at; none is the beginning, or the end for `backwards`. Give `next` of the answer before.", kind: int64(0), example: 8470528},
 			{name: "backwards", about: "Of a search: from there towards the beginning.", kind: false},
@@ -45,8 +46,12 @@ func (h *Handler) logRoutes() []route {
 }
 
 func (h *Handler) readLog(w http.ResponseWriter, r *request) error {
-	if r.query.values.Has("search") {
-		return h.searchLog(w, r)
+	errors, err := r.query.flag("errors")
+	if err != nil {
+		return err
+	}
+	if errors || r.query.values.Has("search") {
+		return h.searchLog(w, r, errors)
 	}
 	if err := r.query.without("from", "backwards", "ignore_case"); err != nil {
 		return err
@@ -119,12 +124,12 @@ func logOptions(q query) (o job.LogOptions, err error) {
 	return o, nil
 }
 
-// searchLog answers the lines that hold a text.
-func (h *Handler) searchLog(w http.ResponseWriter, r *request) error {
+// searchLog answers the lines that hold a text, or look like errors.
+func (h *Handler) searchLog(w http.ResponseWriter, r *request, errors bool) error {
 	if err := r.query.without("offset", "tail", "follow", "download"); err != nil {
 		return err
 	}
-	s := job.LogSearch{Stream: r.query.text("stream"), Text: r.query.text("search")}
+	s := job.LogSearch{Stream: r.query.text("stream"), Text: r.query.text("search"), Errors: errors}
 	attempt, err1 := r.query.number("attempt", math.MaxInt32)
 	limit, err2 := r.query.number("limit", job.MaxLogHits)
 	from, err3 := r.query.number("from", math.MaxInt64)

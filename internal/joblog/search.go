@@ -28,6 +28,7 @@ type Hit struct {
 // SearchOptions says what to look for. Text has no line break.
 type SearchOptions struct {
 	Text       string
+	Errors     bool  // lines that look like an error, in place of Text
 	IgnoreCase bool  // of ASCII letters
 	From       int64 // where to begin; below zero = the beginning, or the end when searching backwards
 	Backwards  bool
@@ -78,7 +79,12 @@ func (s *search) run() (next int64, err error) {
 		at = 0
 	}
 	step := s.forward
-	if s.o.Backwards {
+	switch {
+	case s.o.Errors && s.o.Backwards:
+		step = s.troubleBackward
+	case s.o.Errors:
+		step = s.troubleForward
+	case s.o.Backwards:
 		step = s.backward
 	}
 	for at >= 0 {
@@ -121,7 +127,7 @@ func (s *search) forward(at int64) (int64, error) {
 		return at + int64(len(b)-len(s.text)+1), nil // it may begin at the end of this block
 	}
 	match := at + int64(i)
-	if err := s.hit(match); err != nil {
+	if err := s.hit(match, len(s.text)); err != nil {
 		return -1, err
 	}
 	return s.lineEnd(match + int64(len(s.text)))
@@ -159,7 +165,7 @@ func (s *search) backward(at int64) (int64, error) {
 		return from + int64(len(s.text)) - 1, nil // it may end at the beginning of this block
 	}
 	match := from + int64(i)
-	if err := s.hit(match); err != nil {
+	if err := s.hit(match, len(s.text)); err != nil {
 		return -1, err
 	}
 	return s.lineStart(match)
@@ -183,18 +189,18 @@ func (s *search) lineStart(at int64) (int64, error) {
 	return -1, nil
 }
 
-// hit keeps the line around a match.
-func (s *search) hit(match int64) error {
-	from, to := max(0, match-around), min(s.size, match+int64(len(s.text))+around)
+// hit keeps the line around a match of n bytes.
+func (s *search) hit(match int64, n int) error {
+	from, to := max(0, match-around), min(s.size, match+int64(n)+around)
 	b := make([]byte, to-from)
-	n, err := s.r.ReadAt(b, from)
+	got, err := s.r.ReadAt(b, from)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	before := min(int(match-from), n)
+	before := min(int(match-from), got)
 	begin := bytes.LastIndexByte(b[:before], '\n') + 1
-	end := n
-	if i := bytes.IndexByte(b[before:n], '\n'); i >= 0 {
+	end := got
+	if i := bytes.IndexByte(b[before:got], '\n'); i >= 0 {
 		end = before + i
 	}
 	line := strings.ToValidUTF8(string(bytes.TrimSuffix(b[begin:end], []byte("\r"))), "\uFFFD")

@@ -157,6 +157,8 @@ func logSearch(s *suite) {
 		{job.LogSearch{Text: "error", Limit: 1}, []job.LogHit{{Offset: 0, Match: 4, Line: "one error"}}, new(int64(10))},
 		{job.LogSearch{Text: "error", Stream: "stderr"}, []job.LogHit{{Offset: 0, Match: 0, Line: "error"}}, nil},
 		{job.LogSearch{Text: "none"}, []job.LogHit{}, nil},
+		{job.LogSearch{Errors: true, Limit: 2}, []job.LogHit{{Offset: 0, Match: 4, Line: "one error"}, {Offset: 14, Match: 14, Line: "Error three"}}, new(int64(26))},
+		{job.LogSearch{Errors: true, Limit: 1, Backwards: true}, []job.LogHit{{Offset: 26, Match: 29, Line: "an error\uFFFD"}}, new(int64(26))},
 	} {
 		hits, err := s.SearchLog(s.ctx, j.ID, c.o)
 		s.ok(err)
@@ -167,7 +169,7 @@ func logSearch(s *suite) {
 func logSearchRefused(s *suite) {
 	j := s.shell("true")
 	s.wait(j.ID)
-	for field, o := range map[string]job.LogSearch{"search": {}, "limit": {Text: "x", Limit: job.MaxLogHits + 1}} {
+	for field, o := range map[string]job.LogSearch{"search": {}, "errors": {Text: "x", Errors: true}, "limit": {Text: "x", Limit: job.MaxLogHits + 1}} {
 		_, err := s.SearchLog(s.ctx, j.ID, o)
 		s.refused(err, job.Invalid, field)
 	}

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Suspense, lazy, useEffect, useState } from 'react';
-import { Redirect, Route, Switch } from 'wouter';
+import { Link, Redirect, Route, Switch } from 'wouter';
 import { ApiError, get, whenUnauthenticated } from './api/client';
 import type { Me } from './api/types';
 import { startFeed } from './feed/live';
@@ -14,8 +14,10 @@ import { Questions } from './ui/dialog';
 import { Empty, Failure } from './ui/parts';
 import { Toasts } from './ui/toast';
 
-// What is not on the way to the first list comes when it is asked for.
-const JobPage = lazy(() => import('./job/page'));
+// What is not on the way to the first list comes when it is asked for; a job's page, which most go to
+// next, when there is nothing else to do.
+const jobPage = () => import('./job/page');
+const JobPage = lazy(jobPage);
 const NewJob = lazy(() => import('./newjob/page'));
 const Queues = lazy(() => import('./queues/page'));
 const Docs = lazy(() => import('./docs/page'));
@@ -54,7 +56,10 @@ export function App() {
 
   const known = me.data;
   useEffect(() => {
-    if (known) startFeed(queries);
+    if (!known) return;
+    startFeed(queries);
+    const later = setTimeout(() => void jobPage().catch(() => {}), 1000);
+    return () => clearTimeout(later);
   }, [known, queries]);
 
   if (code !== undefined || me.isPending) return <div className="boot" aria-busy="true" />;
@@ -69,7 +74,7 @@ export function App() {
       />
     );
   }
-  if (me.error) {
+  if (me.error && !known) {
     return (
       <main className="boot">
         <Failure error={me.error} retry={() => void me.refetch()} />
@@ -93,7 +98,9 @@ export function App() {
             </Route>
             <Route>
               <main className="page">
-                <Empty>{t('notFound')}</Empty>
+                <Empty>
+                  {t('notFound')} <Link href="/jobs">{t('jobs')}</Link>
+                </Empty>
               </main>
             </Route>
           </Switch>

@@ -22,6 +22,7 @@ const queries = new QueryClient({
       staleTime: Infinity, // the feed says what is stale
       refetchOnWindowFocus: false,
       refetchOnReconnect: false,
+      networkMode: 'always', // the daemon may be on this machine, which needs no network
       retry: (n, e) => e instanceof ApiError && e.code === 'unreachable' && n < 2,
     },
   },

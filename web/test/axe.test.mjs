@@ -40,6 +40,8 @@ const pages = [
   ['jobs', '/jobs'],
   ['jobs-filtered', '/jobs?q=state:failed tag:nightly'],
   ['job', () => `/jobs/${job.id}`],
+  ['job-missing', '/jobs/999999'],
+  ['nowhere', '/no/such/page'],
   ['new', () => `/jobs/new?from=${job.id}`],
   ['queues', '/queues'],
   ['settings', '/settings'],

@@ -26,11 +26,13 @@ function freePort() {
 }
 
 export class Service {
-  static async start() {
+  // start starts a daemon in a fresh home; prepare fills that home before.
+  static async start(prepare) {
     const s = new Service();
     s.home = mkdtempSync(join(tmpdir(), 'queuemgr-web-'));
     s.port = await freePort();
     s.url = `http://127.0.0.1:${s.port}`;
+    await prepare?.(s);
     s.run('service', 'start');
     return s;
   }

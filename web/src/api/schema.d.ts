@@ -281,7 +281,7 @@ export interface paths {
         };
         /**
          * What a job wrote
-         * @description The bytes as they are. With `follow` they go on as the job writes, until the attempt has ended; an answer that the server breaks off ends without its last chunk. Log-Attempt and Log-Offset say which attempt's log it is and at which byte of it the answer begins, Log-Size how long the log was then. With `search` the answer is JSON: lines that hold a text, and where to go on; one request reads no more than a few MiB.
+         * @description The bytes as they are. With `follow` they go on as the job writes, until the attempt has ended; an answer that the server breaks off ends without its last chunk. Log-Attempt and Log-Offset say which attempt's log it is and at which byte of it the answer begins, Log-Size how long the log was then. With `search` or `errors` the answer is JSON: lines that hold a text or look like an error, and where to go on; one request reads no more than a few MiB.
          */
         get: operations["readLog"];
         put?: never;
@@ -2449,6 +2449,8 @@ export interface operations {
                  * @example error
                  */
                 search?: string;
+                /** @description Answer the lines that look like an error: with a word as error, failed, fatal, panic, exception or killed. */
+                errors?: boolean;
                 /** @description Of a search: the case of ASCII letters does not count. */
                 ignore_case?: boolean;
                 /**

@@ -57,21 +57,31 @@ export class FeedCore {
     return all;
   }
 
+  get closed(): boolean {
+    return this.state === 'closed';
+  }
+
   // connect opens the connection now, whatever it waited for.
   connect(): void {
-    clearTimeout(this.timer);
-    this.abort?.abort();
+    this.drop();
     const abort = new AbortController();
     this.abort = abort;
-    this.feed = '';
+    this.watchOver(abort); // the first byte may never come either
     void this.run(abort);
   }
 
   close(): void {
+    this.drop();
+    this.set('closed');
+  }
+
+  // drop ends the connection that there is, and whatever waits for it.
+  private drop(): void {
     clearTimeout(this.timer);
     clearTimeout(this.guard);
     this.abort?.abort();
-    this.set('closed');
+    this.abort = undefined;
+    this.feed = '';
   }
 
   // wake is told when the machine may have slept or the network came back.
@@ -94,14 +104,15 @@ export class FeedCore {
   private async run(abort: AbortController): Promise<void> {
     try {
       const r = await fetch('/api/feed', { signal: abort.signal, credentials: 'same-origin', headers: { Accept: 'text/event-stream' }, cache: 'no-store' });
+      if (this.abort !== abort) return;
       if (r.status === 401 || r.status === 403) {
-        this.set('closed');
+        this.close();
         return;
       }
       if (!r.ok || !r.body) throw new Error(`feed: HTTP ${r.status}`);
       const parser = new SseParser(
-        (name, data) => this.event(name, data),
-        () => this.alive(abort),
+        (name, data) => this.abort === abort && this.event(name, data),
+        () => this.abort === abort && this.alive(abort),
       );
       const reader = r.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
@@ -112,9 +123,8 @@ export class FeedCore {
     } catch {
       // Lost, whatever it was: the state says so, and the next try may tell more.
     }
-    if (this.abort !== abort) return; // another connection took its place
-    clearTimeout(this.guard);
-    this.feed = '';
+    if (this.abort !== abort) return; // another connection took its place, or none is wanted
+    this.drop(); // what can't be read is not left open
     this.set('lost');
     // A little chance in it: not every page comes back to a restarted daemon in the same moment.
     this.timer = setTimeout(() => this.connect(), this.retry * (0.75 + Math.random() / 2));
@@ -123,8 +133,13 @@ export class FeedCore {
 
   private alive(abort: AbortController): void {
     this.heard = Date.now();
+    this.watchOver(abort);
+  }
+
+  // watchOver gives up on a connection that says nothing: it counts as lost.
+  private watchOver(abort: AbortController): void {
     clearTimeout(this.guard);
-    this.guard = setTimeout(() => abort === this.abort && this.connect(), silence);
+    this.guard = setTimeout(() => abort.abort(), silence);
   }
 
   private event(name: string, data: string): void {
@@ -150,24 +165,23 @@ export class FeedCore {
 
   // tell says to the server what is watched, one request at a time and the latest wish last.
   private async tell(): Promise<void> {
-    if (this.telling || !this.feed) return;
+    if (this.telling || !this.feed || !this.abort) return;
     this.telling = true;
+    const { feed, abort } = this;
     try {
-      for (;;) {
-        const feed: string = this.feed;
-        const body = JSON.stringify(this.watched);
-        if (!feed || body === this.told) return;
-        const r = await fetch(`/api/feed/${encodeURIComponent(feed)}`, { method: 'PUT', body, credentials: 'same-origin', headers: { 'Content-Type': 'application/json' } });
-        if (r.status === 404 && feed === this.feed) {
-          this.connect();
-          return;
-        }
-        if (feed === this.feed) this.told = body;
+      for (let body = ''; this.abort === abort; this.told = body) {
+        body = JSON.stringify(this.watched);
+        if (body === this.told) break;
+        const r = await fetch(`/api/feed/${encodeURIComponent(feed)}`, { method: 'PUT', body, signal: abort.signal, credentials: 'same-origin', headers: { 'Content-Type': 'application/json' } });
+        if (!r.ok) throw new Error(`feed: HTTP ${r.status}`);
+        if (this.abort !== abort) break; // told a feed that is over
       }
     } catch {
-      // The connection is lost, then; the next hello tells anew.
+      // A feed that can't be told what to watch is no use. Its successor is told anew.
+      abort.abort();
     } finally {
       this.telling = false;
     }
+    if (this.abort !== abort) void this.tell();
   }
 }

@@ -10,15 +10,17 @@ interface Live {
   status: Status | undefined;
   machine: Machine | undefined;
   logs: ReadonlyMap<number, LogSize>;
+  connections: number; // how often all that is shown had to be read anew
 }
 
-let live: Live = { state: 'connecting', status: undefined, machine: undefined, logs: new Map() };
+let live: Live = { state: 'connecting', status: undefined, machine: undefined, logs: new Map(), connections: 0 };
 const listeners = new Set<() => void>();
 const watches = new Set<{ jobs: readonly number[]; logs: readonly number[] }>();
 // Records as the feed had them last, with the count of messages then: an answer to a request that
 // began before must not put an older one in their place.
 const recent = new Map<number, { job: Job; at: number }>();
 const keep = 4000;
+const keepLogs = 50;
 let messages = 0;
 let send: ((m: FromTab) => void) | undefined;
 let client: QueryClient | undefined;
@@ -38,11 +40,18 @@ export function startFeed(queries: QueryClient): void {
 function receive(m: FeedMessage): void {
   messages++;
   if (m.type === 'state') {
+    // The server takes the login no longer, or takes one again that another tab brought: asked who one
+    // is, it says so.
+    const login = m.state === 'closed' || (live.state === 'closed' && m.state === 'live');
     set({ state: m.state });
+    if (login) void client?.invalidateQueries({ queryKey: ['me'] });
   } else if (m.type === 'fresh') {
     recent.clear();
-    set({ status: m.status });
-    dirty();
+    set({ status: m.status, logs: new Map(), connections: live.connections + 1 });
+    // Lists are asked for once more: they may have been read before the feed began. After a lost
+    // connection that goes for everything, and what could not be read is tried again.
+    if (live.connections === 1) dirty();
+    else void client?.invalidateQueries();
   } else {
     update(m.update);
   }
@@ -54,7 +63,14 @@ function update(u: Update): void {
   if (u.machine) part.machine = u.machine;
   if (u.logs) {
     const logs = new Map(live.logs);
-    for (const [id, size] of Object.entries(u.logs)) logs.set(Number(id), size);
+    for (const [id, size] of Object.entries(u.logs)) {
+      logs.delete(Number(id));
+      logs.set(Number(id), size);
+    }
+    for (const id of logs.keys()) {
+      if (logs.size <= keepLogs) break;
+      logs.delete(id);
+    }
     part.logs = logs;
   }
   if (Object.keys(part).length > 0) set(part);
@@ -71,7 +87,8 @@ function patch(jobs: readonly Job[]): void {
     byId.set(j.id, j);
     recent.delete(j.id);
     recent.set(j.id, { job: j, at: messages });
-    client?.setQueryData(['job', j.id], j);
+    // Only where a page shows it or did: a list that rushes by must not fill the cache.
+    if (client?.getQueryState(['job', j.id])) client.setQueryData(['job', j.id], j);
   }
   for (const id of recent.keys()) {
     if (recent.size <= keep) break;
@@ -83,21 +100,29 @@ function patch(jobs: readonly Job[]): void {
   });
 }
 
-// invalidate reads anew what is shown of one kind, at most once a pause; the last call always counts.
+// invalidator returns what reads anew all that is shown of one kind: at most once a pause, never while
+// an answer is still on its way (else a slow server would never get to finish one), and once more
+// after the last call.
 function invalidator(kind: string, pause: number): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let last = 0;
+  let wanted = false;
+  let running = false;
+  const run = async () => {
+    running = true;
+    while (wanted) {
+      wanted = false;
+      const done = client?.invalidateQueries({ predicate: (q) => q.meta?.['live'] === kind });
+      await Promise.all([sleep(pause), Promise.race([done, sleep(patience)])]);
+    }
+    running = false;
+  };
   return () => {
-    timer ??= setTimeout(
-      () => {
-        timer = undefined;
-        last = Date.now();
-        void client?.invalidateQueries({ predicate: (q) => q.meta?.['live'] === kind });
-      },
-      Math.max(0, last + pause - Date.now()),
-    );
+    wanted = true;
+    if (!running) void run();
   };
 }
+
+const patience = 20_000; // ms for an answer, after which it is asked for again
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 const invalidate = [
   invalidator('list', 1000), // lists: at most once a second
@@ -112,6 +137,9 @@ export function newest(j: Job, asked: number): Job {
   return r && r.at > asked ? r.job : j;
 }
 
+// known is a job's record as the feed had it last.
+export const known = (id: number): Job | undefined => recent.get(id)?.job;
+
 function subscribe(f: () => void): () => void {
   listeners.add(f);
   return () => listeners.delete(f);
@@ -120,6 +148,7 @@ function subscribe(f: () => void): () => void {
 export const useFeedState = () => useSyncExternalStore(subscribe, () => live.state);
 export const useStatus = () => useSyncExternalStore(subscribe, () => live.status);
 export const useMachine = () => useSyncExternalStore(subscribe, () => live.machine);
+export const useConnections = () => useSyncExternalStore(subscribe, () => live.connections);
 export const useLogSize = (id: number) => useSyncExternalStore(subscribe, () => live.logs.get(id));
 
 let telling = false;

@@ -45,7 +45,8 @@ function connect(port: MessagePort): void {
       core.connect();
     }
   };
-  if (first) core.connect();
+  // A tab comes with a login: what was closed for the lack of one is opened again, for all.
+  if (first || core.closed) core.connect();
   for (const m of core.snapshot()) port.postMessage(m);
 }
 

@@ -11,6 +11,8 @@ export interface Format {
   clock: (iso: string | number) => string;
   date: (iso: string | number) => string;
   percent: (part: number) => string;
+  // share of a whole, from 0 to 1: 12 %, 0.3 %, less than 0.1 %
+  share: (part: number) => string;
 }
 
 const pad = (n: number) => String(n).padStart(2, '0');
@@ -57,6 +59,7 @@ export function formatters(lang: string, t: T): Format {
     time: (iso) => time.format(typeof iso === 'number' ? iso : Date.parse(iso)),
     clock: (iso) => clock.format(typeof iso === 'number' ? iso : Date.parse(iso)),
     date: (iso) => date.format(typeof iso === 'number' ? iso : Date.parse(iso)),
+    share: (part) => (part > 0 && part < 0.001 ? `< ${one.format(0.1)} %` : `${one.format(part > 0.999 && part < 1 ? 99.9 : part * 100)} %`),
     percent: (part) => `${number.format(Math.round(part))} %`,
   };
 }

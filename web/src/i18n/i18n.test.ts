@@ -56,3 +56,7 @@ test('durations and sizes', () => {
   expect([0, 0.0124, 2.36, 59, 61, 3661, 90_000].map(f.duration)).toEqual(['0 s', '12 ms', '2.3 s', '59 s', '1 m 01 s', '1 h 01 m', '1 d 1 h']);
   expect([0, 999, 1000, 1536, 5 << 20, 3 * 2 ** 30].map(f.bytes)).toEqual(['0 B', '999 B', '1 KiB', '1.5 KiB', '5 MiB', '3 GiB']);
 });
+
+test('what is filled in cannot turn a text around', () => {
+  expect(translate('en', 'tokens.revoke.ask', { name: 'a\u202eb' })).toBe('Revoke token a⟨U+202E⟩b?');
+});

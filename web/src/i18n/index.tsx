@@ -2,6 +2,7 @@ import { createContext, useContext, useEffect, useMemo, useState, type ReactNode
 import { en, type Dictionary, type Key, type Plural } from './en';
 import { ru } from './ru';
 import { formatters, type Format } from './format';
+import { visible } from '../ui/plain';
 
 export type Lang = 'en' | 'ru';
 export type Words = Readonly<Record<string, string | number>>;
@@ -9,7 +10,7 @@ export type T = (key: Key, words?: Words) => string;
 
 const dictionaries: Record<Lang, Dictionary> = { en, ru };
 
-// translate fills {words} in; a text with plural forms takes the one for words.n.
+// translate fills {words} in, which are text that somebody may have written: see visible. A text with plural forms takes the one for words.n.
 export function translate(lang: Lang, key: Key, words: Words = {}, number = (n: number) => String(n)): string {
   const entry: string | Plural = dictionaries[lang][key];
   let text: string;
@@ -21,7 +22,7 @@ export function translate(lang: Lang, key: Key, words: Words = {}, number = (n: 
   }
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const w = words[name];
-    return w === undefined ? whole : typeof w === 'number' ? number(w) : w;
+    return w === undefined ? whole : typeof w === 'number' ? number(w) : visible(w);
   });
 }
 

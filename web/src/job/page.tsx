@@ -3,7 +3,7 @@ import { useMemo, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { get } from '../api/client';
 import { isLive, isWaiting, may, type Action, type Attempt, type Job } from '../api/types';
-import { newest, stamp, useWatch } from '../feed/live';
+import { known, newest, stamp, useWatch } from '../feed/live';
 import { useI18n } from '../i18n';
 import { useActOne } from '../jobs/act';
 import { LogViewer } from '../log/viewer';
@@ -19,9 +19,11 @@ import { TimeLine } from './timeline';
 
 export default function JobPage({ id: text }: { id: string }) {
   const { t } = useI18n();
+  const key = /^\d+$/.test(text) ? Number(text) : text;
   const job = useQuery({
-    queryKey: ['job', /^\d+$/.test(text) ? Number(text) : text],
+    queryKey: ['job', key],
     meta: { live: 'list' },
+    placeholderData: typeof key === 'number' ? known(key) : undefined,
     queryFn: async ({ signal }) => {
       const asked = stamp();
       return newest(await get<Job>(`/api/jobs/${encodeURIComponent(text)}`, undefined, signal), asked);
@@ -30,12 +32,25 @@ export default function JobPage({ id: text }: { id: string }) {
   if (job.error && !job.data) {
     return (
       <main className="page">
+        <Crumbs id={text} />
         <h1 className="sr-only">{t('job')}</h1>
         <Failure error={job.error} retry={() => void job.refetch()} />
       </main>
     );
   }
   return job.data ? <Loaded job={job.data} /> : <main className="page" aria-busy="true" />;
+}
+
+// Crumbs say where one is, and lead back to the list.
+function Crumbs({ id }: { id: string }) {
+  const { t } = useI18n();
+  return (
+    <div className="crumbs">
+      <Link href="/jobs">{t('jobs')}</Link>
+      <span aria-hidden="true">/</span>
+      <Plain className="num ellipsis" text={id} />
+    </div>
+  );
 }
 
 function Loaded({ job: j }: { job: Job }) {
@@ -68,11 +83,7 @@ function Loaded({ job: j }: { job: Job }) {
     <main className="page fill job-page">
       <header className="page-head job-head">
         <div className="grow">
-          <div className="crumbs">
-            <Link href="/jobs">{t('jobs')}</Link>
-            <span aria-hidden="true">/</span>
-            <span className="num">{j.id}</span>
-          </div>
+          <Crumbs id={String(j.id)} />
           <h1>
             <Plain text={title(j).split('\n', 1)[0] ?? ''} />
           </h1>

@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from 'react';
-import { useLogSize, useWatch } from '../feed/live';
+import { useConnections, useLogSize, useWatch } from '../feed/live';
 import { useI18n } from '../i18n';
 import { Icon } from '../ui/icons';
 import { useKeys } from '../ui/keys';
@@ -49,17 +49,19 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
     shift.current = 0;
   }, [version, follow, wrap]);
 
+  // What came well clears what went wrong before.
+  const drawn = useCallback(() => {
+    setError(undefined);
+    redraw();
+  }, []);
+  const openEnd = useCallback(() => win.openEnd().then(drawn, setError), [win, drawn]);
   // Open at the end, whatever the size.
   useEffect(() => {
     const abort = stop;
     abort.current = new AbortController();
-    setError(undefined);
-    win
-      .openEnd()
-      .then(redraw)
-      .catch(setError);
+    void openEnd();
     return () => abort.current.abort();
-  }, [win]);
+  }, [openEnd]);
 
   // What the feed says of the log's growth.
   useWatch(useMemo(() => [], []), useMemo(() => (live ? [id] : []), [live, id]));
@@ -73,27 +75,36 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
     try {
       do {
         await win.newer();
-        redraw();
+        drawn();
       } while (following.current && !win.atEnd);
     } catch (e) {
       setError(e);
     } finally {
       reading.current = false;
     }
-  }, [win]);
+  }, [win, drawn]);
+  // The feed tells of a live log only. What was written while the connection was lost, or before the
+  // job's end was told, is asked for.
+  const connections = useConnections();
+  const seen = useRef({ connections, live });
+  useEffect(() => {
+    const before = seen.current;
+    seen.current = { connections, live };
+    if (before.connections !== connections || before.live !== live) void (win.size > 0 ? readOn() : openEnd());
+  }, [connections, live, win, readOn, openEnd]);
   useEffect(() => {
     if (size <= win.size && !complete) return;
     const wasAtEnd = win.atEnd;
     win.size = Math.max(win.size, size);
     if (follow && win.size - win.end > 2 << 20) {
       // It ran away: what is in between is left out and can be scrolled to.
-      void win.openEnd().then(redraw, setError);
+      void openEnd();
     } else if (follow || wasAtEnd) {
       void readOn();
     } else {
       redraw();
     }
-  }, [size, complete, follow, win, readOn]);
+  }, [size, complete, follow, win, readOn, openEnd]);
 
   // More at either end as one comes near it.
   const loading = useRef(false);
@@ -113,7 +124,7 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
         .older()
         .then((n) => {
           shift.current += n * lineHeight;
-          redraw();
+          drawn();
         }, setError)
         .finally(() => (loading.current = false));
     } else if (bottom < 2000 && !win.atEnd) {
@@ -122,7 +133,7 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
         .newer()
         .then((over) => {
           shift.current -= over * lineHeight;
-          redraw();
+          drawn();
         }, setError)
         .finally(() => (loading.current = false));
     }
@@ -167,18 +178,19 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
     const from = hit === undefined ? (backwards ? win.size : 0) : backwards ? hit : hit + 1;
     void seek((s) => find(which, text, from, backwards, s));
   };
-  const trouble = () => void seek((s) => findTrouble(which, hit ?? win.size, s));
+  // The last error first, then those before it; or the first one, and those behind it.
+  const trouble = (backwards: boolean) => void seek((s) => findTrouble(which, hit === undefined ? (backwards ? win.size : 0) : backwards ? hit : hit + 1, backwards, s));
   const goEnd = () => {
     setFollow(true);
     setHit(undefined);
-    void (win.atEnd ? Promise.resolve() : win.openEnd()).then(redraw, setError);
+    if (!win.atEnd || error !== undefined) void openEnd();
   };
   const toggleWrap = () => {
     localStorage.setItem('queuemgr.wrap', wrap ? '0' : '1');
     setWrap(!wrap);
     virtual.measure();
   };
-  useKeys({ f: () => (follow ? setFollow(false) : goEnd()), w: toggleWrap, e: trouble, l: () => field.current?.focus() });
+  useKeys({ f: () => (follow ? setFollow(false) : goEnd()), w: toggleWrap, e: () => trouble(true), E: () => trouble(false), l: () => field.current?.focus() });
 
   const digits = win.firstNumber === undefined ? 0 : String(win.firstNumber + win.lines.length).length;
   const needle = words.trim().toLowerCase();
@@ -212,7 +224,8 @@ export function LogViewer({ which, live }: { which: Which; live: boolean }) {
             {t('log.searching')}
           </button>
         )}
-        <Act icon="bug" label={t('log.error')} keys="e" onClick={trouble} />
+        <Act icon="bug" label={t('log.error')} keys="e" onClick={() => trouble(true)} />
+        <Act icon="first" label={t('log.firstError')} keys="E" onClick={() => trouble(false)} />
         <Act icon="wrap" label={t('log.wrap')} keys="w" pressed={wrap} onClick={toggleWrap} />
         <Act icon="follow" label={t('log.follow')} keys="f" pressed={follow} onClick={() => (follow ? setFollow(false) : goEnd())} />
         <a className="act" href={logUrl(which, { download: true })} download aria-label={t('log.download')} title={t('log.download')}>

@@ -35,10 +35,14 @@ function Chart({ at, lines, format, label, summary }: { at: number[]; lines: Lin
       {
         width: el.clientWidth,
         height,
-        padding: [6, 4, 0, 0],
+        padding: [6, 16, 0, 0],
         cursor: { y: false, points: { size: 5 } },
         legend: { live: true },
-        scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+        scales: {
+          // The last bucket lies behind its time: room for it.
+          x: { range: (u, min, max) => [min, max + ((u.data[0][1] ?? max) - (u.data[0][0] ?? max))] },
+          y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
+        },
         axes: [
           { ...axis, space: 60, size: 22, values: (_u, ticks) => ticks.map((s) => latest.current.clock(s * 1000).slice(0, 5)) },
           { ...axis, size: 54, space: 30, values: (_u, ticks) => ticks.map((n) => latest.current.format(n)) },
@@ -50,7 +54,8 @@ function Chart({ at, lines, format, label, summary }: { at: number[]; lines: Lin
             stroke: token(l.colour),
             width: 1.5,
             fill: l.bars ? token(l.colour) : `${token(l.colour)}22`,
-            points: { show: false },
+            // A line needs two: fewer are seen as points.
+            points: { show: (u, s) => !l.bars && (u.data[s] ?? []).filter((v) => v !== null).length < 3, size: 5 },
             spanGaps: true,
             ...(l.bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.8, 12], align: 1 }), width: 0 } : {}),
             value: (_u, n, _s, at) => {

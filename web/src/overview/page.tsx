@@ -168,13 +168,14 @@ function StateBar({ status }: { status: Status }) {
     { key: 'stopped', states: ['stopped'], dot: 'stopped' },
   ];
   const total = count(status, states);
-  // Widths follow the root: twelve failures among a million stay visible and can be clicked.
+  // Widths are in proportion, but twelve failures among a million stay wide enough to be seen and
+  // clicked (their least width is in the style sheet); the tip says what the share is.
   return (
     <div className="statebar">
       <div className="statebar-bar" aria-hidden="true">
         {groups.map((g) => {
           const n = count(status, g.states);
-          return n > 0 && <Link key={g.key} href={jobsUrl(`state:${shortStates(g.states).join(',')}`)} tabIndex={-1} className={`statebar-part s-${g.dot}`} style={{ flexGrow: Math.max(1, Math.sqrt(n)) }} title={`${t(`tab.${g.key}`)}: ${f.number(n)}`} />;
+          return n > 0 && <Link key={g.key} href={jobsUrl(`state:${shortStates(g.states).join(',')}`)} tabIndex={-1} className={`statebar-part s-${g.dot}`} style={{ flexGrow: n }} title={t('states.part', { name: t(`tab.${g.key}`), n, of: total, share: f.share(n / total) })} />;
         })}
         {total === 0 && <span className="statebar-part none" />}
       </div>

@@ -89,16 +89,16 @@ function Row({ queue: q, operator }: { queue: Queue; operator: boolean }) {
         {q.paused && <span className="badge warn">{t('queues.paused')}</span>}
         {q.start === 'manual' && <span className="badge">{t('queues.manual')}</span>}
       </th>
-      <td className="end">{n(live, 'state:live')}</td>
-      <td className="end">
+      <td className="end" data-label={t('tab.live')}>{n(live, 'state:live')}</td>
+      <td className="end" data-label={t('queues.limit')}>
         <Limit queue={q} editable={operator} onChange={(c) => void change({ concurrency: c }, t('queues.limit.done', { name: q.name }), () => void change({ concurrency: q.concurrency }, t('queues.limit.done', { name: q.name })))} />
         {q.concurrency > 0 && <progress className="progress" max={q.concurrency} value={Math.min(running, q.concurrency)} aria-label={t('queues.busy', { n: running, of: q.concurrency })} />}
       </td>
-      <td className="end">{n(waiting, 'state:waiting')}</td>
-      <td className="end">{n(['completed'], 'state:completed')}</td>
-      <td className="end">{n(['failed', 'skipped'], 'state:failed,skipped')}</td>
+      <td className="end" data-label={t('tab.waiting')}>{n(waiting, 'state:waiting')}</td>
+      <td className="end" data-label={t('tab.completed')}>{n(['completed'], 'state:completed')}</td>
+      <td className="end" data-label={t('tab.failed')}>{n(['failed', 'skipped'], 'state:failed,skipped')}</td>
       {operator && (
-        <td className="end nowrap">
+        <td className="end nowrap does">
           <Act icon={q.paused ? 'play' : 'pause'} label={t(q.paused ? 'queues.resume' : 'queues.pause', { name: q.name })} onClick={() => void pause(!q.paused)} />
           <Act icon="trash" label={t('queues.delete', { name: q.name })} kind="danger" disabled={q.name === 'default'} onClick={() => void remove()} />
         </td>

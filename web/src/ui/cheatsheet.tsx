@@ -41,6 +41,7 @@ const groups: readonly { title: Key; keys: readonly (readonly [string, Key])[] }
       ['f', 'keys.follow'],
       ['w', 'keys.wrap'],
       ['e', 'keys.error'],
+      ['E', 'keys.firstError'],
       ['l', 'keys.logsearch'],
       ['u', 'keys.back'],
     ],

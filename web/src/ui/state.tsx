@@ -25,7 +25,7 @@ export function outcome(t: T, j: Pick<Job, 'state' | 'reason' | 'exit_code' | 's
   if (j.state === 'failed' && j.reason === 'exit' && j.exit_code !== undefined) return t('reason.exit', { code: String(j.exit_code) });
   if (j.state === 'failed' && j.reason === 'signal' && j.signal !== undefined) return t('reason.signal', { signal: String(j.signal) });
   if (j.reason === 'exit' || j.reason === 'signal' || !j.reason) return '';
-  if (j.state !== 'failed' && j.state !== 'stopped') return '';
+  if (j.reason === 'user' || (j.state !== 'failed' && j.state !== 'stopped')) return ''; // that somebody stopped it says the state
   return t(`reason.${j.reason}`);
 }
 
