@@ -202,6 +202,7 @@ func TestServiceBySystemd(t *testing.T) {
 	c.does("root", 5, "service status", "systemctl unmask queuemgr.service")
 	v.Shell(`systemctl unmask queuemgr.service; systemctl daemon-reload`)
 	c.does("root", 4, "service start", "queuemgr.service of the system's service is missing", "nothing was changed", "sudo queuemgr service install")
+	c.does("root", 5, "service status", "hint: its unit is missing, which this repairs: sudo queuemgr service install\n")
 	for _, command := range []string{"service restart", "daemon start", "daemon start --daemon", "daemon restart"} {
 		c.does("root", 4, command, "queuemgr.service of the system's service is missing", "nothing was changed", "sudo queuemgr service install", "queuemgr daemon start --foreground")
 	}
