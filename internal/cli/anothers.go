@@ -24,17 +24,27 @@ func (a *app) notAnothers(command string) error {
 	if err != nil || paths.System {
 		return err
 	}
+	dir, name := ownerOf(paths)
+	if name == "" {
+		return nil
+	}
+	return &job.Error{Code: job.Forbidden, Message: fmt.Sprintf("%s belongs to the user %s, whose service is not for root to start or end; nothing was changed", dir, name),
+		Hint: fmt.Sprintf("do it as that user: %squeuemgr --home %s %s", asUser(name), shellQuote(paths.Home), command)}
+}
+
+// ownerOf returns the folder of a service that belongs to another user than this one, and that user; "" for none.
+func ownerOf(paths config.Paths) (dir, name string) {
 	for _, dir := range []string{paths.Home, paths.Lib} { // jobs are taken from the second
 		var st unix.Stat_t
-		if err := unix.Stat(dir, &st); err != nil || st.Uid == 0 {
-			continue // one that is not there will be root's; what else is wrong is told by who works in it
-		}
-		name := userCalled(st.Uid)
-		return &job.Error{Code: job.Forbidden, Message: fmt.Sprintf("%s belongs to the user %s, whose service is not for root to start or end; nothing was changed", dir, name),
-			Hint: fmt.Sprintf("do it as that user: sudo -u %s queuemgr --home %s %s", shellQuote(name), shellQuote(paths.Home), command)}
+		if err := unix.Stat(dir, &st); err == nil && int(st.Uid) != os.Geteuid() {
+			return dir, userCalled(st.Uid)
+		} // one that is not there will be this user's; what else is wrong is told by who works in it
 	}
-	return nil
+	return "", ""
 }
+
+// asUser begins a command that is to be another user's.
+func asUser(name string) string { return "sudo -u " + shellQuote(name) + " " }
 
 // userCalled is a user as sudo takes one: by name, by #number where it has none.
 func userCalled(uid uint32) string {

@@ -21,11 +21,12 @@ import (
 
 // daemonOptions are the flags of commands that start a daemon.
 type daemonOptions struct {
-	detach  bool
-	config  string
-	pidfile string
-	set     map[string]string // settings given as flags, by key
-	ready   int               // descriptor on which a detached daemon reports, 0 for none
+	detach     bool
+	foreground bool // stay, whatever should start the daemon here
+	config     string
+	pidfile    string
+	set        map[string]string // settings given as flags, by key
+	ready      int               // descriptor on which a detached daemon reports, 0 for none
 }
 
 func (o *daemonOptions) flags(cmd *cobra.Command) {
@@ -60,7 +61,8 @@ func newDaemonStartCommand(a *app) *cobra.Command {
 		Use:   "start",
 		Short: "run the daemon",
 		Long: `Runs the daemon in the foreground, or with --daemon in the background: then it returns when the daemon is ready, or
-says why it is not. SIGTERM and SIGINT end the daemon and leave its jobs running.
+says why it is not. SIGTERM and SIGINT end the daemon and leave its jobs running. Where systemd is to run the system's service and its
+unit is gone, root is asked to repair that; --foreground starts the daemon all the same, without the unit's sandbox.
 
 ` + exitCodesHelp,
 		Example: `  queuemgr daemon start --daemon
@@ -72,6 +74,7 @@ says why it is not. SIGTERM and SIGINT end the daemon and leave its jobs running
 	}
 	o.flags(cmd)
 	cmd.Flags().BoolVar(&o.detach, "daemon", false, "run in the background")
+	cmd.Flags().BoolVar(&o.foreground, "foreground", false, "run in the foreground (the default), also where systemd should run the daemon")
 	cmd.Flags().IntVar(&o.ready, "ready-fd", 0, "descriptor to report on")
 	if err := cmd.Flags().MarkHidden("ready-fd"); err != nil {
 		panic(err) // the flag is declared above
@@ -84,8 +87,15 @@ func runDaemonStart(ctx context.Context, a *app, o daemonOptions) (err error) {
 	if o.detach {
 		command += " --daemon"
 	}
+	if o.detach && o.foreground {
+		return usage("--daemon and --foreground exclude each other", "give one of them")
+	}
+	err = a.notAnothers(command)
+	if err == nil && !o.foreground && o.ready == 0 { // a detached one was let pass by who started it
+		err = a.notForUnit(ctx)
+	}
 	var c *config.Config
-	if err = a.notAnothers(command); err == nil {
+	if err == nil {
 		c, err = o.load(a)
 	}
 	switch {
@@ -226,6 +236,9 @@ func runDaemonRestart(ctx context.Context, a *app, o daemonOptions) error {
 		return err
 	case unit != nil:
 		return a.restartDaemonUnit(ctx, unit, o)
+	}
+	if err := a.notForUnit(ctx); err != nil {
+		return err
 	}
 	if o.config == "" && o.pidfile == "" && len(o.set) == 0 {
 		if err := a.formerFlags(ctx, &o); err != nil {

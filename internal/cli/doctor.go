@@ -31,11 +31,11 @@ func newDoctorCommand(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "look the service over and say how to mend what is wrong",
 		Long: `Looks the service over: settings, accounts, folders, rights, programs and their versions, units and drop-ins, daemon and runner, registry,
-limits, control groups, disk and clock. For each finding it says what is wrong, where, and the command that mends it. It changes nothing,
-works with and without a daemon, and says what only root can look at. With --home or QUEUEMGR_HOME it looks at a service of your own.
+limits, control groups, disk and clock. For each finding it says what is wrong, where, and the command that mends it, which a shell can
+run as it is (with --json: remedy; note and or have words about it and further commands). It changes nothing, works with and without a daemon, and says what only root can look at. With --home or QUEUEMGR_HOME it looks at a service of your own.
 
 Exit codes:
-  0 no problem, warnings allowed    1 a problem    2 wrong usage`,
+  0 no problem, warnings allowed    1 a problem, as a daemon that was killed    2 wrong usage`,
 		Example: "  sudo queuemgr doctor\n  queuemgr doctor --verbose\n  queuemgr doctor --json | jq '.findings[] | select(.level == \"problem\")'",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -124,6 +124,13 @@ func (a *app) doctorInput() (doctor.Input, error) {
 	}
 	in.GIDs = append(in.GIDs, os.Getegid())
 	in.Command = a.ownName(in.Program)
+	if a.home != "" {
+		in.Command += " --home " + doctor.Quote(a.home)
+	}
+	if _, name := ownerOf(in.Paths); name != "" && !in.Paths.System { // sudo takes no variables along
+		in.As = asUser(name)
+		in.Command = in.As + a.ownName(in.Program) + " --home " + doctor.Quote(in.Paths.Home)
+	}
 	in.Ask = askState(in.Paths)
 	return in, nil
 }
@@ -139,7 +146,7 @@ func leftOfSystem() bool {
 	return false
 }
 
-// ownName is how a shell calls this program for the service that is meant.
+// ownName is how a shell calls this program.
 func (a *app) ownName(program string) string {
 	name := program
 	for _, dir := range filepath.SplitList(a.env("PATH")) {
@@ -151,9 +158,6 @@ func (a *app) ownName(program string) string {
 			name = "queuemgr"
 		}
 		break
-	}
-	if a.home != "" {
-		name += " --home " + doctor.Quote(a.home)
 	}
 	return name
 }
@@ -193,14 +197,32 @@ func (a *app) writeReport(w io.Writer, r doctorReport, verbose bool) {
 		if f.Where != "" {
 			fmt.Fprintf(w, "%sat    %s\n", indent, printable(f.Where))
 		}
-		if f.Remedy != "" {
-			fmt.Fprintf(w, "%smend  %s\n", indent, printable(f.Remedy)) // never broken into lines: it is to be copied
-		}
+		a.writeWays(w, f, indent)
 	}
 	if len(shown) > 0 {
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w, a.verdict(r, verbose))
+}
+
+// writeWays writes how a finding is mended. Commands stand on lines of their own, which are never broken: they are to be copied.
+func (a *app) writeWays(w io.Writer, f doctor.Finding, indent string) {
+	words := func(label, text string) {
+		if text != "" {
+			more := indent + "      "
+			fmt.Fprintf(w, "%s%-4s  %s\n", indent, label, strings.Join(wrap(printable(text), a.width()-len(more)), "\n"+more))
+		}
+	}
+	if f.Remedy == "" {
+		words("do", f.Note)
+	} else {
+		fmt.Fprintf(w, "%smend  %s\n", indent, printable(f.Remedy))
+		words("", f.Note)
+	}
+	for _, way := range f.Or {
+		fmt.Fprintf(w, "%sor    %s\n", indent, printable(way.Command))
+		words("", way.For)
+	}
 }
 
 // verdict is the last line.

@@ -129,7 +129,19 @@ func (r *ruler) missing() error {
 		return nil
 	}
 	return &job.Error{Code: job.WrongState, Message: install.DaemonUnit + " of the system's service is missing, which systemd starts it by; nothing was changed",
-		Hint: "this repairs it: sudo queuemgr service install"}
+		Hint: "this repairs it: sudo queuemgr service install; to have the daemon in this terminal all the same, as root and without the unit's sandbox: queuemgr daemon start --foreground"}
+}
+
+// notForUnit is missing for root who is about to start the system's daemon directly. A unit that somebody has made for it may.
+func (a *app) notForUnit(ctx context.Context) error {
+	if os.Geteuid() != 0 || systemd.InUnit() {
+		return nil
+	}
+	r, err := a.rulerFor(ctx, config.ForDaemon)
+	if err != nil {
+		return err
+	}
+	return r.missing()
 }
 
 // order gives the manager an order; what comes of it is told with a way on.

@@ -127,6 +127,8 @@ func (r *ruler) asleep(err error) error {
 		if errors.As(r.trouble, &t) {
 			told.Hint = t.Hint
 		}
+	case r.gone:
+		told.Hint = "its unit is missing, which this repairs: sudo queuemgr service install"
 	case r.manager == nil:
 		told.Hint = "start it: " + start
 	case r.unit.Masked():

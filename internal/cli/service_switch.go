@@ -120,6 +120,8 @@ func runServiceRestart(ctx context.Context, a *app, o daemonOptions) error {
 		return err
 	case r.manager != nil:
 		return a.restartUnit(ctx, r, o)
+	case r.gone:
+		return r.missing()
 	}
 	return runDaemonRestart(ctx, a, o)
 }

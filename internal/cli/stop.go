@@ -1,17 +1,14 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/config"
+	"github.com/queuemgr/queuemgr/internal/flock"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -72,8 +69,8 @@ func (a *app) answering(ctx context.Context) (*job.Status, error) {
 		if job.CodeOf(unreachable) != job.Unavailable {
 			return status, unreachable
 		}
-		pid := lockHolder(paths.RegistryLock(), "/proc/locks")
-		if pid == 0 {
+		pid := flock.Holder(paths.RegistryLock(), flock.Table)
+		if pid <= 0 {
 			if _, err := os.Stat(paths.Lib); errors.Is(err, os.ErrPermission) {
 				return nil, unreachable // it cannot be told that none runs
 			}
@@ -102,37 +99,4 @@ func (a *app) stopLimit() time.Duration {
 		return settle + 30*time.Second // its settings cannot be read: the default
 	}
 	return settle + c.ShutdownTimeout
-}
-
-// lockHolder returns the process that holds the flock of a file and wrote its number into it, 0
-// for none. It reads the kernel's list of locks: to try the lock could keep a daemon from it.
-func lockHolder(name, locks string) int {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return 0
-	}
-	pid, err := strconv.Atoi(string(bytes.TrimSpace(text)))
-	if err != nil || pid < 1 {
-		return 0
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return 0
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0
-	}
-	held, err := os.ReadFile(locks)
-	if err != nil {
-		return 0
-	}
-	// 1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF
-	for line := range strings.Lines(string(held)) {
-		f := strings.Fields(line)
-		if len(f) >= 6 && f[1] == "FLOCK" && f[4] == strconv.Itoa(pid) && strings.HasSuffix(f[5], ":"+strconv.FormatUint(stat.Ino, 10)) {
-			return pid
-		}
-	}
-	return 0
 }

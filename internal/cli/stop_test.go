@@ -3,47 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/queuemgr/queuemgr/internal/config"
 )
-
-func TestLockHolder(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "lock")
-	if got := lockHolder(name, "/proc/locks"); got != 0 {
-		t.Errorf("without a file the holder is %d", got)
-	}
-	if err := os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := lockHolder(name, "/proc/locks"); got != 0 {
-		t.Errorf("without a lock the holder is %d", got)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	if got := lockHolder(name, "/proc/locks"); got != os.Getpid() {
-		t.Errorf("the holder is %d, want %d", got, os.Getpid())
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got := lockHolder(name, "/proc/locks"); got != 0 {
-		t.Errorf("after the lock the holder is %d", got)
-	}
-}
 
 func TestAwaitProcess(t *testing.T) {
 	cmd := exec.Command("sleep", "1000")

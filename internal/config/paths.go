@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -87,10 +90,33 @@ const (
 // not empty, else QUEUEMGR_HOME, else the system service where it is installed and use allows it,
 // else the user's own below XDG_DATA_HOME or ~/.local/share. It reads no settings.
 func FindPaths(home string, environ []string, use Use) (Paths, error) {
-	return findPaths(home, environ, use, SystemConfig, os.Geteuid())
+	return findPaths(home, environ, use, system{SystemConfig, systemUnits}, os.Geteuid())
 }
 
-func findPaths(home string, environ []string, use Use, systemConfig string, uid int) (Paths, error) {
+// system is what tells that the system service is set up on a machine.
+type system struct {
+	config string   // its settings
+	units  []string // where systemd has its unit
+}
+
+// systemUnits are the units of an installation by install.sh and by a package.
+var systemUnits = []string{"/etc/systemd/system/queuemgr.service", "/usr/lib/systemd/system/queuemgr.service"}
+
+// unitMark begins each unit of ours. The Python service had a unit of the same name.
+const unitMark = "# Installed by queuemgr"
+
+// isSetUp reports whether the service is there: its settings are, or, where somebody has removed them, its unit is.
+func (s system) isSetUp() bool {
+	if _, err := os.Stat(s.config); err == nil {
+		return true
+	}
+	return slices.ContainsFunc(s.units, func(name string) bool {
+		text, err := regular.ReadFile(name)
+		return err == nil && strings.HasPrefix(string(text), unitMark)
+	})
+}
+
+func findPaths(home string, environ []string, use Use, sys system, uid int) (Paths, error) {
 	if home == "" {
 		home = lookup(environ, "QUEUEMGR_HOME")
 	}
@@ -102,9 +128,9 @@ func findPaths(home string, environ []string, use Use, systemConfig string, uid 
 		return InHome(abs), nil
 	}
 	if use == ForClient || uid == 0 || owns(uid, systemLib) {
-		if _, err := os.Stat(systemConfig); err == nil {
+		if sys.isSetUp() {
 			p := SystemPaths()
-			p.Config = systemConfig
+			p.Config = sys.config
 			return p, nil
 		}
 	}

@@ -9,11 +9,18 @@ import (
 )
 
 func TestFindPaths(t *testing.T) {
-	system := filepath.Join(t.TempDir(), "config.toml")
-	if err := os.WriteFile(system, nil, 0o600); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
-	none := filepath.Join(t.TempDir(), "config.toml")
+	gone := filepath.Join(dir, "gone")
+	set, none := system{file("config.toml", ""), []string{gone}}, system{gone, []string{gone}}
+	unit := system{gone, []string{gone, file("queuemgr.service", "# Installed by queuemgr; changes belong into a drop-in\n[Unit]\n")}}
+	older := system{gone, []string{file("older.service", "[Unit]\nDescription=QueueMgr\n")}}
 	wd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -22,17 +29,20 @@ func TestFindPaths(t *testing.T) {
 		name, home string
 		environ    []string
 		use        Use
-		system     string
+		system     system
 		uid        int
 		want       string // home
 	}{
-		{"flag", "/h", []string{"QUEUEMGR_HOME=/v", "HOME=/u"}, ForDaemon, system, 0, "/h"},
+		{"flag", "/h", []string{"QUEUEMGR_HOME=/v", "HOME=/u"}, ForDaemon, set, 0, "/h"},
 		{"relative flag", "h", nil, ForClient, none, 1000, wd + "/h"},
-		{"variable", "", []string{"QUEUEMGR_HOME=/v", "HOME=/u"}, ForClient, system, 0, "/v"},
+		{"variable", "", []string{"QUEUEMGR_HOME=/v", "HOME=/u"}, ForClient, set, 0, "/v"},
 		{"empty variable", "", []string{"QUEUEMGR_HOME=", "HOME=/u"}, ForDaemon, none, 0, "/u/.local/share/queuemgr"},
-		{"system for root", "", []string{"HOME=/u"}, ForDaemon, system, 0, systemLib},
-		{"system for a client", "", []string{"HOME=/u"}, ForClient, system, 1000, systemLib},
-		{"own daemon", "", []string{"HOME=/u"}, ForDaemon, system, 1000, "/u/.local/share/queuemgr"},
+		{"system for root", "", []string{"HOME=/u"}, ForDaemon, set, 0, systemLib},
+		{"system for a client", "", []string{"HOME=/u"}, ForClient, set, 1000, systemLib},
+		{"own daemon", "", []string{"HOME=/u"}, ForDaemon, set, 1000, "/u/.local/share/queuemgr"},
+		{"only the unit, for root", "", []string{"HOME=/u"}, ForDaemon, unit, 0, systemLib},
+		{"only the unit, for a client", "", []string{"HOME=/u"}, ForClient, unit, 1000, systemLib},
+		{"the Python service's unit", "", []string{"HOME=/u"}, ForClient, older, 0, "/u/.local/share/queuemgr"},
 		{"data home", "", []string{"HOME=/u", "XDG_DATA_HOME=/d"}, ForClient, none, 1000, "/d/queuemgr"},
 		{"relative data home", "", []string{"HOME=/u", "XDG_DATA_HOME=d"}, ForClient, none, 1000, "/u/.local/share/queuemgr"},
 		{"last of a variable", "", []string{"HOME=/a", "HOME=/b"}, ForClient, none, 1000, "/b/.local/share/queuemgr"},
@@ -50,16 +60,16 @@ func TestFindPaths(t *testing.T) {
 }
 
 func TestSystemPaths(t *testing.T) {
-	system := filepath.Join(t.TempDir(), "config.toml")
-	if err := os.WriteFile(system, nil, 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := findPaths("", nil, ForDaemon, system, 0)
+	p, err := findPaths("", nil, ForDaemon, system{file, nil}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p.Socket() != "/run/queuemgr/queuemgr.sock" || p.PIDFile() != "/run/queuemgr/daemon.pid" ||
-		p.Database() != "/var/lib/queuemgr/registry.db" || p.DaemonLog() != "/var/log/queuemgr/daemon.log" || p.Config != system {
+		p.Database() != "/var/lib/queuemgr/registry.db" || p.DaemonLog() != "/var/log/queuemgr/daemon.log" || p.Config != file {
 		t.Errorf("paths are %+v", p)
 	}
 }

@@ -46,8 +46,8 @@ func (e *exam) accounts(context.Context) {
 	case slices.Contains(e.GIDs, group.ID):
 		e.ok("", "you are in the group %s, whose members may use the service", install.MemberGroup)
 	case slices.Contains(group.Members, name):
-		e.warn("", "log out and in again; in this shell alone: newgrp "+install.MemberGroup,
-			"you were put into the group %s, and this login does not know yet: groups hold from the next login on", install.MemberGroup)
+		e.warn("", "newgrp "+install.MemberGroup, "you were put into the group %s, and this login does not know yet: groups hold from the next login on", install.MemberGroup).
+			note("for this shell alone; for all: log out and in again")
 	default:
 		e.warn("", e.sudo(fmt.Sprintf(`usermod -aG %s "$(id -un)"`, install.MemberGroup)),
 			"you are not in the group %s, whose members may use the service; it holds from the next login on", install.MemberGroup)

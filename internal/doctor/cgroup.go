@@ -10,6 +10,8 @@ import (
 	"github.com/queuemgr/queuemgr/internal/regular"
 )
 
+const unifiedNote = "boot with the kernel parameter systemd.unified_cgroup_hierarchy=1"
+
 // cgroup looks whether limits of all jobs together, which are those of the runner's control group, can hold.
 func (e *exam) cgroup(context.Context) {
 	mounts, err := regular.ReadFile(e.path("/proc/mounts"))
@@ -22,13 +24,13 @@ func (e *exam) cgroup(context.Context) {
 	switch {
 	case place == "":
 		if u != nil {
-			e.warn("", "boot with systemd.unified_cgroup_hierarchy=1", "no control groups of version 2 are mounted: limits of all jobs together may not hold")
+			e.warn("", "", "no control groups of version 2 are mounted: limits of all jobs together may not hold").note(unifiedNote)
 		} else {
 			e.ok("", "no control groups of version 2: nothing here needs them")
 		}
 		return
 	case !unified && u != nil:
-		e.warn(place, "boot with systemd.unified_cgroup_hierarchy=1", "control groups are of versions 1 and 2 mixed: MemoryMax=, CPUWeight= and IOWeight= of %s may not hold", install.RunnerUnit)
+		e.warn(place, "", "control groups are of versions 1 and 2 mixed: MemoryMax=, CPUWeight= and IOWeight= of %s may not hold", install.RunnerUnit).note(unifiedNote)
 		return
 	case u == nil || u["ControlGroup"] == "":
 		e.ok(place, "control groups of version 2 are there")
@@ -48,8 +50,8 @@ func (e *exam) cgroup(context.Context) {
 	} {
 		if value := u[l.property]; value != "" && value != l.none && value != "18446744073709551615" && !slices.Contains(there, l.controller) {
 			fine = false
-			e.warn(file, "have the machine, or the container's host, give the controller "+l.controller+" (kernel parameter cgroup_enable="+l.controller+", or Delegate= on the host)",
-				"%s=%s is set on %s, and does not hold: the controller %s is not there", l.property, value, install.RunnerUnit, l.controller)
+			e.warn(file, "", "%s=%s is set on %s, and does not hold: the controller %s is not there", l.property, value, install.RunnerUnit, l.controller).
+				note("have the machine, or the container's host, give the controller " + l.controller + " (kernel parameter cgroup_enable=" + l.controller + ", or Delegate= on the host)")
 		}
 	}
 	if fine {

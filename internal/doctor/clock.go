@@ -20,8 +20,8 @@ func (e *exam) clock(context.Context) {
 		}
 	}
 	if ahead := at.Sub(e.Now); ahead > skew {
-		e.warn(newest, "set the clock right: "+"timedatectl; sudo timedatectl set-ntp true", "the last record is %s ahead of the clock, which says %s: the clock was set back, or was wrong before",
-			ahead.Round(time.Second), e.Now.UTC().Format(time.RFC3339))
+		e.warn(newest, "sudo timedatectl set-ntp true", "the last record is %s ahead of the clock, which says %s: the clock was set back, or was wrong before",
+			ahead.Round(time.Second), e.Now.UTC().Format(time.RFC3339)).or("how the clock is set", "timedatectl")
 	}
 	synced, err := e.Synchronized()
 	switch {

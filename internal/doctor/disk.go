@@ -3,6 +3,9 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,18 +20,67 @@ const (
 // fewInodes is how many free ones are too few to go on for long.
 const fewInodes = 1000
 
+// answerWithin is how long a file system may take to say how it is.
+const answerWithin = 5 * time.Second
+
+// disk is how a folder's file system is.
+type disk struct {
+	fs  unix.Statfs_t
+	err error
+}
+
+// disksAnswer asks the file systems of the service's folders how they are, and reports whether all have told. A file
+// server that is gone holds whoever looks at anything there, until it is back: nothing else is looked at then.
+func (e *exam) disksAnswer(ctx context.Context) bool {
+	type answer struct {
+		name string
+		disk disk
+	}
+	names := []string{e.Paths.Home, e.Paths.Lib, e.Paths.Log, e.Paths.Run, filepath.Dir(e.Config.RegistryPath), e.Config.ProcDir}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	answers := make(chan answer, len(names)) // room for those that come when nobody waits any more
+	for _, name := range names {
+		go func() {
+			var d disk
+			d.err = e.Statfs(e.path(name), &d.fs)
+			answers <- answer{name, d}
+		}()
+	}
+	bounded, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	e.disks = map[string]disk{}
+	for range names {
+		select {
+		case a := <-answers:
+			e.disks[a.name] = a.disk
+			continue
+		case <-bounded.Done():
+		}
+		break
+	}
+	e.now = "disk"
+	for _, name := range names {
+		if _, told := e.disks[name]; !told {
+			e.problem(name, "cat /proc/mounts", "its file system does not answer: nothing else was looked at, and whoever looks there waits, the service too").
+				note("names the file server of that folder: have it answer again, or unmount it")
+		}
+	}
+	return len(e.findings) == 0
+}
+
 // disk looks at the room and the kind of the file systems that the service writes to.
 func (e *exam) disk(context.Context) {
 	for _, name := range []string{e.Paths.Lib, e.Paths.Log, e.Paths.Run} {
-		var fs unix.Statfs_t
-		if err := unix.Statfs(e.path(name), &fs); err != nil {
+		d := e.disks[name]
+		if d.err != nil {
 			if e.isThere(name) {
-				e.skip(name, err, "its file system can't be looked at: %v", err)
+				e.skip(name, d.err, "its file system can't be looked at: %v", d.err)
 			}
 			continue // folders says so
 		}
-		e.fileSystem(name, fs.Flags, uint64(fs.Type))
-		e.room(name, int64(fs.Bavail)*fs.Bsize, fs.Files, fs.Ffree)
+		e.fileSystem(name, d.fs.Flags, uint64(d.fs.Type))
+		e.room(name, int64(d.fs.Bavail)*d.fs.Bsize, d.fs.Files, d.fs.Ffree)
 	}
 }
 
@@ -38,14 +90,14 @@ func (e *exam) room(name string, free int64, inodes, freeInodes uint64) {
 	if e.system() && name == e.Paths.Run {
 		floor = littleInRun
 	}
-	find := "find what takes it: " + e.sudo("du -xhd1 "+Quote(name))
+	find, what := e.sudo("du -xhd1 "+Quote(name)), "finds what takes it"
 	switch {
 	case free < floor:
-		e.problem(name, find, "%s free, and %s must be: jobs are not added any more", size(free), size(floor))
+		e.problem(name, find, "%s free, and %s must be: jobs are not added any more", size(free), size(floor)).note(what)
 	case free < soonFactor*floor:
-		e.warn(name, find, "%s free; below %s jobs are not added any more", size(free), size(floor))
+		e.warn(name, find, "%s free; below %s jobs are not added any more", size(free), size(floor)).note(what)
 	case inodes > 0 && freeInodes < fewInodes:
-		e.problem(name, "find the folder with many files: "+e.sudo("du --inodes -xd1 "+Quote(name)), "its file system has %d inodes free: soon no file can be made", freeInodes)
+		e.problem(name, e.sudo("du --inodes -xd1 "+Quote(name)), "its file system has %d inodes free: soon no file can be made", freeInodes).note("finds the folder with many files")
 	default:
 		e.ok(name, "%s free", size(free))
 	}
@@ -72,17 +124,17 @@ var (
 // fileSystem tells of file systems that do not keep what is written, or do not lock as the registry needs it.
 func (e *exam) fileSystem(name string, flags int64, kind uint64) {
 	if flags&unix.ST_RDONLY != 0 {
-		e.problem(name, "find out why (a fault of the disk? dmesg), then: sudo mount -o remount,rw \"$(findmnt -no TARGET -T "+Quote(name)+")\"", "its file system is mounted read-only")
+		e.problem(name, "sudo mount -o remount,rw \"$(findmnt -no TARGET -T "+Quote(name)+")\"", "its file system is mounted read-only").or("first find out why: a fault of the disk?", "sudo dmesg")
 	}
 	if name != e.Paths.Lib {
 		return
 	}
 	switch {
 	case remote[kind] != "":
-		e.warn(name, "move it to a disk of this machine", "the registry is on %s, whose locks and syncs can't be relied on: two daemons may write it, and a power cut may damage it", remote[kind])
+		e.warn(name, "", "the registry is on %s, whose locks and syncs can't be relied on: two daemons may write it, and a power cut may damage it", remote[kind]).note("move it to a disk of this machine")
 	case volatile[kind] != "":
-		e.warn(name, "move it to a disk", "the registry is in memory (%s): all jobs on record go with the next reboot", volatile[kind])
+		e.warn(name, "", "the registry is in memory (%s): all jobs on record go with the next reboot", volatile[kind]).note("move it to a disk")
 	case kind == layered && (e.isThere("/.dockerenv") || e.isThere("/run/.containerenv")):
-		e.warn(name, "mount a volume there", "the registry is in the container's own layer, and goes with the container")
+		e.warn(name, "", "the registry is in the container's own layer, and goes with the container").note("mount a volume there")
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/queuemgr/queuemgr/internal/config"
 	"github.com/queuemgr/queuemgr/internal/install"
 	"github.com/queuemgr/queuemgr/internal/systemd"
@@ -42,7 +44,30 @@ type Finding struct {
 	Level  Level  `json:"level"`
 	What   string `json:"what"`
 	Where  string `json:"where,omitempty"`  // file, folder or unit
-	Remedy string `json:"remedy,omitempty"` // commands for a shell; of skipped the way to have it looked at
+	Remedy string `json:"remedy,omitempty"` // for a shell, which can run it as it is; of skipped the way to have it looked at
+	Note   string `json:"note,omitempty"`   // words about the remedy; where there is none, what is to be done
+	Or     []Way  `json:"or,omitempty"`     // further commands
+}
+
+// Way is one more command for a shell, and what it is for.
+type Way struct {
+	Command string `json:"command"`
+	For     string `json:"for"`
+}
+
+// note adds words about the remedy.
+func (f *Finding) note(words string) *Finding {
+	if f.Note != "" && words != "" {
+		words = "; " + words
+	}
+	f.Note += words
+	return f
+}
+
+// or adds another command.
+func (f *Finding) or(what, command string) *Finding {
+	f.Or = append(f.Or, Way{command, what})
+	return f
 }
 
 // Input is the service and the machine to look over.
@@ -56,7 +81,8 @@ type Input struct {
 
 	Version string   // of this program
 	Program string   // this program's file, absolute
-	Command string   // how its user calls it, as `queuemgr --home DIR`
+	Command string   // how who looks calls it for that service, as `queuemgr --home DIR`
+	As      string   // what Command begins with to be that service's user's, as `sudo -u NAME `; "" for who looks
 	UID     int      // who looks
 	GIDs    []int    // the groups of this process
 	Environ []string // NAME=VALUE
@@ -67,6 +93,7 @@ type Input struct {
 	Registry     func(ctx context.Context, path string) (schema, knows int64, err error) // a glance at a registry's file
 	Synchronized func() (bool, error)                                                    // whether the kernel's clock is
 	Holder       func(listen string) string                                              // which process has an address, "" = none is seen
+	Statfs       func(path string, st *unix.Statfs_t) error                              // statfs(2), which a file server that is gone never ends
 }
 
 // check looks at one thing.
@@ -107,6 +134,7 @@ type exam struct {
 	statusErr error
 
 	units    map[string]unit // by name, where systemd could be asked
+	disks    map[string]disk // by folder
 	noUnits  error           // why it could not
 	daemon   int             // process that holds the registry; 0 = none, -1 = not known
 	now      string          // name of the check that looks
@@ -124,8 +152,14 @@ func Examine(caller context.Context, in Input) ([]Finding, error) {
 	if in.Root == "" {
 		in.Root = "/"
 	}
+	if in.Statfs == nil {
+		in.Statfs = unix.Statfs
+	}
 	e := &exam{Input: in, now: "programs"}
 	e.Exec = e.patient(in.Exec)
+	if !e.disksAnswer(ctx) {
+		return e.findings, caller.Err()
+	}
 	var err error
 	e.inst, err = install.Examine(ctx, install.Options{Kind: in.Kind, Root: in.Root, Home: in.Paths.Home, Source: filepath.Dir(in.Program),
 		UID: in.UID, Environ: in.Environ, Exec: e.Exec})
@@ -168,25 +202,30 @@ func (e *exam) system() bool { return e.Kind != install.User }
 // path returns where the file called name of the machine is, below Root.
 func (e *exam) path(name string) string { return filepath.Join(e.Root, name) }
 
-func (e *exam) add(level Level, where, remedy, format string, args ...any) {
+// add adds a finding, which can be told more of until the next one is added.
+func (e *exam) add(level Level, where, remedy, format string, args ...any) *Finding {
 	e.findings = append(e.findings, Finding{Check: e.now, Level: level, What: fmt.Sprintf(format, args...), Where: where, Remedy: remedy})
+	return &e.findings[len(e.findings)-1]
 }
 
 func (e *exam) ok(where, format string, args ...any) { e.add(OK, where, "", format, args...) }
 
-func (e *exam) warn(where, remedy, format string, args ...any) {
-	e.add(Warning, where, remedy, format, args...)
+func (e *exam) warn(where, remedy, format string, args ...any) *Finding {
+	return e.add(Warning, where, remedy, format, args...)
 }
 
-func (e *exam) problem(where, remedy, format string, args ...any) {
-	e.add(Problem, where, remedy, format, args...)
+func (e *exam) problem(where, remedy, format string, args ...any) *Finding {
+	return e.add(Problem, where, remedy, format, args...)
 }
 
 // skip says that something could not be looked at, and whether root could.
 func (e *exam) skip(where string, err error, format string, args ...any) {
 	remedy := ""
 	if errors.Is(err, fs.ErrPermission) && e.UID != 0 {
-		remedy = "sudo " + e.Command + " doctor"
+		remedy = e.Command + " doctor"
+		if e.As == "" {
+			remedy = "sudo " + remedy
+		}
 	}
 	e.add(Skipped, where, remedy, format, args...)
 }
@@ -215,29 +254,27 @@ func reason(err error) error {
 	return err
 }
 
-// sudo returns commands, joined by &&, as the present user has to say them for the system's service.
+// sudo returns commands, joined by &&, as the present user has to say them for the system's service or another user's.
 func (e *exam) sudo(commands ...string) string {
-	if e.UID != 0 && e.system() {
+	if e.UID != 0 && (e.system() || e.As != "") {
 		for i, c := range commands {
-			commands[i] = "sudo " + c
+			commands[i] = "sudo " + strings.TrimPrefix(c, "sudo ")
 		}
 	}
 	return strings.Join(commands, " && ")
 }
 
 // systemctl returns the command for the manager of the service.
-func (e *exam) systemctl(verb string) string {
-	if e.system() {
-		return "systemctl " + verb
-	}
-	return "systemctl --user " + verb
-}
+func (e *exam) systemctl(verb string) string { return e.manager().Command(verb) }
+
+// manager is the one of the service.
+func (e *exam) manager() systemd.Manager { return systemd.Manager{User: !e.system(), Exec: e.Exec} }
 
 // repair is the command that completes an installation.
 func (e *exam) repair() string {
 	command := e.Command
 	if installed := filepath.Join(e.inst.Bin, "queuemgr"); installed != e.Program && e.isFile(installed) {
-		command = installed // this one would install itself
+		command = e.As + Quote(installed) // this one would install itself
 	}
 	switch e.inst.Kind {
 	case install.Packaged:

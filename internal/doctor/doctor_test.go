@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,10 +32,27 @@ func (b broken) run(t *testing.T, w *world) {
 	if len(bad) != 1 || bad[0].Check != b.check || bad[0].Level != b.level || !strings.Contains(bad[0].What, b.what) || b.remedy != "" && bad[0].Remedy != b.remedy {
 		t.Errorf("want only a %s of %s with %q, remedy %q; got\n%+v", b.level, b.check, b.what, b.remedy, bad)
 	}
-	if len(bad) > 0 && bad[0].Remedy == "" && b.level != Skipped {
+	if len(bad) > 0 && bad[0].Remedy == "" && bad[0].Note == "" && b.level != Skipped {
 		t.Errorf("no remedy: %+v", bad[0])
 	}
+	if len(bad) > 0 {
+		commands := []string{bad[0].Remedy}
+		for _, way := range bad[0].Or {
+			commands = append(commands, way.Command)
+		}
+		for _, command := range commands {
+			for _, part := range regexp.MustCompile(` (?:&&|\|) `).Split(command, -1) {
+				word, _, _ := strings.Cut(strings.TrimPrefix(part, "sudo "), " ")
+				if command != "" && !slices.Contains(programsOfRemedies, word) {
+					t.Errorf("%q is no command: a shell can't take %q as it is", part, command)
+				}
+			}
+		}
+	}
 }
+
+// programsOfRemedies are what commands begin with: everything else is words.
+var programsOfRemedies = strings.Fields("queuemgr systemctl systemd-tmpfiles journalctl loginctl chmod chown chgrp mkdir mv rm ln sed printf tee ps tail cat make newgrp usermod sysctl timedatectl mount dmesg du export ./install.sh")
 
 func TestHealthy(t *testing.T) {
 	for name, world := range map[string]func(*testing.T) *world{"system": systemWorld, "user": userWorld} {
@@ -60,7 +79,7 @@ func TestUsersService(t *testing.T) {
 	for _, b := range []broken{
 		{"bad settings", func(w *world) {
 			w.in.ConfigErr = &job.Error{Code: job.Invalid, Message: "config.toml:1:1: unknown setting", Hint: "did you mean x?"}
-		}, "settings", Problem, "unknown setting", "did you mean x?; mend it, then look: queuemgr config show"},
+		}, "settings", Problem, "unknown setting", ""},
 		{"others may write", func(w *world) { w.chmod(home+"/lib", 0o770) }, "folders", Problem, "others than you may change", "chmod go-w /home/anna/q/lib"},
 		{"no way in", func(w *world) { w.chmod(home+"/log", 0o300) }, "folders", Problem, "you may not work in it", "chmod u+rwx /home/anna/q/log"},
 		{"readable registry", func(w *world) { w.chmod(home+"/lib/registry.db", 0o640) }, "rights", Problem, "mode 0640", "chmod 0600 /home/anna/q/lib/registry.db"},
@@ -68,6 +87,8 @@ func TestUsersService(t *testing.T) {
 		{"page not served", func(w *world) { w.status.Web.Problem = "port 5000 is taken" }, "page", Problem, "not served: port 5000 is taken", ""},
 		{"page wanted since", func(w *world) { w.status.Web = nil }, "page", Warning, "serves none", "queuemgr service restart"},
 		{"no daemon", func(w *world) { w.dead(); w.remove(home + "/run/daemon.pid") }, "service", Warning, "does not run", "queuemgr service start"},
+		{"killed", func(w *world) { w.dead(); w.remove(home + "/run/queuemgr.sock") }, "", "", "", ""},
+		{"a home that can't be written", func(w *world) { w.chmod(home, 0o500) }, "folders", Problem, "you may not work in it", "chmod u+rwx /home/anna/q"},
 		{"pid file of another", func(w *world) { w.write(home+"/run/daemon.pid", "7\n", 0o644) }, "service", Warning, "names process 7, and the daemon is 4001", ""},
 		{"pid file damaged", func(w *world) { w.write(home+"/run/daemon.pid", "x\n", 0o644) }, "service", Warning, "no number", ""},
 		{"pid file a pipe", func(w *world) {
@@ -78,8 +99,8 @@ func TestUsersService(t *testing.T) {
 		}, "service", Skipped, "the PID file can't be read: it is no regular file", ""},
 		{"pid file gone", func(w *world) { w.remove(home + "/run/daemon.pid") }, "service", Warning, "PID file is gone", ""},
 		{"old runner program", func(w *world) { w.programs["queuemgr-runner"] = "v1.0.0" }, "programs", Problem, "v1.0.0, the daemon's v1.2.3", ""},
-		{"old daemon", func(w *world) { w.status.Version = "v1.0.0" }, "programs", Warning, "the daemon that runs is v1.0.0", "queuemgr service restart (jobs go on running)"},
-		{"old runner", func(w *world) { w.status.Runner.Version = "v1.0.0" }, "programs", Warning, "the runner that runs is v1.0.0", "queuemgr service stop && queuemgr service start (jobs that run are stopped)"},
+		{"old daemon", func(w *world) { w.status.Version = "v1.0.0" }, "programs", Warning, "the daemon that runs is v1.0.0", "queuemgr service restart"},
+		{"old runner", func(w *world) { w.status.Runner.Version = "v1.0.0" }, "programs", Warning, "the runner that runs is v1.0.0", "queuemgr service stop && queuemgr service start"},
 		{"daemon's program replaced", func(w *world) {
 			if err := os.Symlink("/home/anna/bin/queuemgr (deleted)", w.path("/proc/4001/exe")); err != nil {
 				t.Fatal(err)
@@ -88,7 +109,7 @@ func TestUsersService(t *testing.T) {
 		{"the daemon's own word", func(w *world) { w.status.Problems = []string{"registry.jsonl: no space left"} }, "service", Problem, "the daemon says: registry.jsonl: no space left", ""},
 		{"damaged registry", func(w *world) {
 			w.schemaErr = &job.Error{Code: job.Internal, Message: "it is damaged", Hint: "restore it"}
-		}, "registry", Problem, "it is damaged", "restore it"},
+		}, "registry", Problem, "it is damaged", "queuemgr registry check"},
 		{"newer registry", func(w *world) { w.schema = 9 }, "registry", Problem, "its schema is 9, this program knows 1", ""},
 		{"unreadable registry", func(w *world) { w.schemaErr = fs.ErrPermission }, "registry", Skipped, "may not be read", ""},
 		{"no ballast", func(w *world) { w.remove(home + "/lib/registry.db-ballast") }, "registry", Warning, "room that is kept", ""},
@@ -96,14 +117,14 @@ func TestUsersService(t *testing.T) {
 			for _, ending := range []string{"", "-wal", "-ballast"} {
 				w.remove(home + "/lib/registry.db" + ending)
 			}
-		}, "registry", Problem, "its journal /home/anna/q/lib/registry.jsonl is there", "queuemgr registry import /home/anna/q/lib/registry.jsonl; or put a backup back: queuemgr registry restore FILE"},
+		}, "registry", Problem, "its journal /home/anna/q/lib/registry.jsonl is there", "queuemgr registry import /home/anna/q/lib/registry.jsonl"},
 		{"few descriptors", func(w *world) {
 			w.in.Config.MaxConcurrentJobs = 70_000
 			w.write("/proc/4002/limits", "Max open files 1024 4096 files\n", 0o644)
-		}, "limits", Warning, "the bound of 1024 open files", "in a shell with a higher limit (ulimit): queuemgr service stop && queuemgr service start (jobs that run are stopped); or lower the setting max_concurrent_jobs"},
+		}, "limits", Warning, "the bound of 1024 open files", "queuemgr service stop && queuemgr service start"},
 		{"few processes", func(w *world) { w.write("/proc/4002/limits", "Max processes 100 100 processes\n", 0o644) }, "limits", Warning, "the bound of 100 processes", ""},
 		{"few numbers", func(w *world) { w.write("/proc/sys/kernel/pid_max", "300\n", 0o644) }, "limits", Warning, "numbers for 300 processes",
-			"sudo sysctl -w kernel.pid_max=32768; or lower the setting max_concurrent_jobs"},
+			"sudo sysctl -w kernel.pid_max=32768"},
 		{"clock set back", func(w *world) { w.in.Now = w.in.Now.Add(-time.Hour) }, "clock", Warning, "ahead of the clock", ""},
 		{"clock not synchronized", func(w *world) { w.synced = false }, "clock", Warning, "not synchronized", "sudo timedatectl set-ntp true"},
 		{"clock not told", func(w *world) { w.syncedErr, w.synced = errors.New("no"), false }, "clock", Skipped, "does not say", ""},
@@ -114,6 +135,12 @@ func TestUsersService(t *testing.T) {
 			if b.check == "" {
 				b.breaks(w)
 				bad, _ := w.look()
+				if b.name == "killed" {
+					if len(bad) != 2 || bad[1].Level != Problem || !strings.Contains(bad[1].What, "the last one was killed") || bad[1].Remedy != "queuemgr service start" {
+						t.Errorf("got %+v", bad)
+					}
+					return
+				}
 				if len(bad) != 3 || bad[0].Check != "disk" || bad[0].Level != Problem || !strings.Contains(bad[0].What, "jobs are not added any more") {
 					t.Errorf("got %+v", bad)
 				}
@@ -160,25 +187,6 @@ func TestHeldRegistry(t *testing.T) {
 	}
 }
 
-// TestRealLock compares what the kernel says of a lock that is held with who holds it.
-func TestRealLock(t *testing.T) {
-	f, err := os.Create(t.TempDir() + "/lock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	e := &exam{Input: Input{Root: "/"}}
-	if pid := e.holder(f.Name()); pid != 0 {
-		t.Errorf("process %d holds what nobody holds", pid)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
-	if pid := e.holder(f.Name()); pid != os.Getpid() {
-		t.Errorf("process %d holds it, want %d", pid, os.Getpid())
-	}
-}
-
 func TestSystemService(t *testing.T) {
 	const dropIns = "/etc/systemd/system/queuemgr.service.d"
 	const runnerDropIns = "/etc/systemd/system/queuemgr-runner.service.d"
@@ -201,9 +209,9 @@ func TestSystemService(t *testing.T) {
 		{"policy writable", func(w *world) { w.chmod(install.RunAsFile, 0o666) }, "policy", Problem, "could change who jobs run as", "chmod go-w /etc/queuemgr/run-as.toml"},
 		{"policy wrong", func(w *world) { w.write(install.RunAsFile, "accounts = 5\n", 0o644) }, "policy", Problem, "run-as.toml:1", ""},
 		{"unit missing", func(w *world) { w.remove("/etc/logrotate.d/queuemgr") }, "installation", Problem, "missing are /etc/logrotate.d/queuemgr",
-			"queuemgr service install completes it; or remove the rest: queuemgr service uninstall"},
+			"queuemgr service install"},
 		{"no runner", func(w *world) { w.remove("/opt/queuemgr/bin/queuemgr-runner") }, "installation", Problem, "missing are /opt/queuemgr/bin/queuemgr-runner",
-			"in the checkout or the unpacked release: ./install.sh"},
+			"./install.sh"},
 		{"no link", func(w *world) { w.remove("/usr/local/bin/queuemgr") }, "programs", Problem, "PATH is missing", "ln -sfn /opt/queuemgr/bin/queuemgr /usr/local/bin/queuemgr"},
 		{"unit changed", func(w *world) { w.write("/etc/systemd/system/queuemgr.service", "# Installed by queuemgr\n", 0o644) }, "units", Warning, "not that of version v1.2.3", "queuemgr service install"},
 		{"no reload", func(w *world) { w.units[install.RunnerUnit]["NeedDaemonReload"] = "yes" }, "units", Warning, "has not read it", "systemctl daemon-reload"},
@@ -212,7 +220,7 @@ func TestSystemService(t *testing.T) {
 		{"runner failed", func(w *world) { w.units[install.RunnerUnit]["ActiveState"] = "failed" }, "runner", Problem, "the runner has failed", ""},
 		{"limit on the daemon", func(w *world) { w.write(dropIns+"/l.conf", "[Service]\n# no\nMemoryMax = 1G\n", 0o644) }, "drop-ins", Warning, "MemoryMax= on queuemgr.service bounds the daemon",
 			"mkdir -p " + runnerDropIns + " && mv " + dropIns + "/l.conf " + runnerDropIns + "/l.conf && systemctl daemon-reload"},
-		{"limit among others", func(w *world) { w.write(dropIns+"/l.conf", "[Service]\nMemoryMax=1G\nEnvironment=A=b\n", 0o644) }, "drop-ins", Warning, "MemoryMax=", "move those lines: systemctl edit queuemgr-runner"},
+		{"limit among others", func(w *world) { w.write(dropIns+"/l.conf", "[Service]\nMemoryMax=1G\nEnvironment=A=b\n", 0o644) }, "drop-ins", Warning, "MemoryMax=", "systemctl edit queuemgr-runner"},
 		{"PrivateUsers", func(w *world) { w.write(dropIns+"/p.conf", "[Service]\nPrivateUsers=yes\n", 0o644) }, "drop-ins", Problem, "can't tell who connects",
 			`sed -i '/^PrivateUsers[ \t]*=/d' ` + dropIns + "/p.conf && systemctl daemon-reload && systemctl restart queuemgr"},
 		{"RuntimeDirectory", func(w *world) { w.write(dropIns+"/p.conf", "[Service]\nRuntimeDirectory=queuemgr\n", 0o644) }, "drop-ins", Problem, "removes that folder", ""},
@@ -254,7 +262,7 @@ func TestUnprivileged(t *testing.T) {
 		remedy     string
 	}{
 		{"member", "anna", []int{1000, 994}, "", ""},
-		{"not in this login", "anna", []int{1000}, "this login does not know yet", "log out and in again; in this shell alone: newgrp queuemgr"},
+		{"not in this login", "anna", []int{1000}, "this login does not know yet", "newgrp queuemgr"},
 		{"not in the group", "otto", []int{1001}, "you are not in the group", `sudo usermod -aG queuemgr "$(id -un)"`},
 	} {
 		t.Run(b.name, func(t *testing.T) {
@@ -290,7 +298,7 @@ func TestLeftOver(t *testing.T) {
 	w.in.Program = "/root/queuemgr"
 	w.units = map[string]map[string]string{install.DaemonUnit: {"LoadState": "not-found", "ActiveState": "inactive"}, install.RunnerUnit: {"LoadState": "not-found"}}
 	bad, _ := w.look()
-	if len(bad) != 1 || bad[0].Check != "installation" || !strings.Contains(bad[0].What, "is not installed") || !strings.Contains(bad[0].Remedy, "uninstall --purge") {
+	if len(bad) != 1 || bad[0].Check != "installation" || !strings.Contains(bad[0].What, "is not installed") || len(bad[0].Or) != 1 || bad[0].Or[0].Command != "queuemgr service uninstall --purge" {
 		t.Errorf("got %+v", bad)
 	}
 }

@@ -26,25 +26,25 @@ func (e *exam) dropIns(context.Context) {
 	before := len(e.findings)
 	e.limitsOnDaemon(daemon)
 	e.breaking(install.DaemonUnit, daemon, []rule{
-		{"PrivateUsers", isYes, Problem, "the daemon can't tell who connects: every user is nobody"},
-		{"DynamicUser", isYes, Problem, "the daemon is not the user its files belong to"},
-		{"RuntimeDirectory", isSet, Problem, "systemd removes that folder when the daemon stops, and the folders in /run are shared with the runner"},
+		{"PrivateUsers", isYes, last, "the daemon can't tell who connects: every user is nobody"},
+		{"DynamicUser", isYes, last, "the daemon is not the user its files belong to"},
+		{"RuntimeDirectory", isSet, list, "systemd removes that folder when the daemon stops, and the folders in /run are shared with the runner"},
 	})
 	e.breaking(install.RunnerUnit, runner, []rule{
-		{"KillMode", func(v string) bool { return v != "" && v != "process" }, Problem, "a crash or a restart of the runner kills all jobs"},
-		{"Delegate", func(v string) bool { return v == "no" }, Problem, "the control group is systemd's own, and it may move or kill jobs in it"},
-		{"RuntimeDirectory", isSet, Problem, "systemd removes that folder when the runner stops, with the socket that the daemon looks for"},
-		{"StopPropagatedFrom", isSet, Problem, "a crash of the daemon stops all jobs"},
-		{"PartOf", isSet, Problem, "a restart of the daemon stops all jobs"},
-		{"BindsTo", isSet, Problem, "a crash of the daemon stops all jobs"},
+		{"KillMode", func(v string) bool { return v != "" && v != "process" }, last, "a crash or a restart of the runner kills all jobs"},
+		{"Delegate", isNo, last, "the control group is systemd's own, and it may move or kill jobs in it"},
+		{"RuntimeDirectory", isSet, list, "systemd removes that folder when the runner stops, with the socket that the daemon looks for"},
+		{"StopPropagatedFrom", isSet, dependency, "a crash of the daemon stops all jobs"},
+		{"PartOf", isSet, dependency, "a restart of the daemon stops all jobs"},
+		{"BindsTo", isSet, dependency, "a crash of the daemon stops all jobs"},
 	})
 	if e.system() {
-		e.breaking(install.RunnerUnit, runner, []rule{{"User", isSet, Problem, "the runner must be root to become each job's user"}})
+		e.breaking(install.RunnerUnit, runner, []rule{{"User", isSet, last, "the runner must be root to become each job's user"}})
 	}
-	for _, d := range daemon {
-		if d.key == "ExecStop" {
-			e.warn(d.file, e.without(d), "ExecStop= is changed: the unit's own stops the runner and its jobs with the service")
-		}
+	if i := slices.IndexFunc(daemon, func(d directive) bool { return d.key == "ExecStop" }); i >= 0 {
+		d := daemon[i]
+		remedy, note := e.without(d)
+		e.warn(d.file, remedy, "ExecStop= is changed: the unit's own stops the runner and its jobs with the service").note(note)
 	}
 	if len(e.findings) == before {
 		e.ok("", "the drop-ins, %d lines in all, are in order", len(daemon)+len(runner))
@@ -52,7 +52,10 @@ func (e *exam) dropIns(context.Context) {
 }
 
 func isYes(v string) bool {
-	return v == "yes" || v == "true" || v == "on" || v == "1" || v == "self" || v == "identity" || v == "full"
+	return slices.Contains([]string{"yes", "y", "true", "t", "on", "1", "self", "identity", "full"}, strings.ToLower(v))
+}
+func isNo(v string) bool {
+	return slices.Contains([]string{"no", "n", "false", "f", "off", "0"}, strings.ToLower(v))
 }
 func isSet(v string) bool { return v != "" && v != "root" && v != "0" }
 
@@ -60,36 +63,57 @@ func isSet(v string) bool { return v != "" && v != "root" && v != "0" }
 type rule struct {
 	key   string
 	bad   func(value string) bool
-	level Level
+	lines lines
 	what  string
 }
+
+// lines says what several lines of one directive are together; systemd.syntax(7).
+type lines int
+
+const (
+	last       lines = iota // the last one holds
+	list                    // all hold that stand behind the last empty one
+	dependency              // all hold
+)
 
 // breaking tells of directives that break something: in a drop-in, or as systemd has them in force.
 func (e *exam) breaking(name string, dropIns []directive, rules []rule) {
 	for _, r := range rules {
-		i := slices.IndexFunc(dropIns, func(d directive) bool { return d.key == r.key && r.bad(d.value) && !e.overridden(name, d, r) })
-		if i >= 0 {
-			d := dropIns[i]
-			e.add(r.level, d.file, e.without(d), "%s=%s on %s: %s", d.key, d.value, name, r.what)
+		d, bad := effective(dropIns, r)
+		u := e.units[name]
+		value, known := u[r.key]
+		// Where systemd has read the drop-in, what it has made of it counts.
+		read := known && u["NeedDaemonReload"] != "yes" && (d == nil || slices.Contains(strings.Fields(u["DropInPaths"]), d.file))
+		switch {
+		case bad && !(read && !r.bad(value)):
+			remedy, note := e.without(*d)
+			e.problem(d.file, remedy, "%s=%s on %s: %s", d.key, d.value, name, r.what).note(note)
+			continue
+		case !r.bad(value), d != nil && !read: // mended by the reload that another check asks for
 			continue
 		}
-		value := e.units[name][r.key]
-		switch file := e.shared(name, r); {
-		case !r.bad(value):
-		case file != "":
-			e.add(r.level, file, "overrule it for this service alone: "+e.sudo(e.systemctl("edit "+strings.TrimSuffix(name, ".service"))),
-				"%s=%s on %s: %s; the file holds for other services, too", r.key, value, name, r.what)
-		default:
-			e.add(r.level, e.units[name]["FragmentPath"], e.repair(), "%s=%s on %s: %s", r.key, value, name, r.what)
+		if file := e.shared(name, r); file != "" {
+			e.problem(file, e.sudo(e.systemctl("edit "+strings.TrimSuffix(name, ".service"))),
+				"%s=%s on %s: %s; the file holds for other services, too", r.key, value, name, r.what).note("overrule it for this service alone")
+			continue
 		}
+		e.problem(u["FragmentPath"], e.repair(), "%s=%s on %s: %s", r.key, value, name, r.what)
 	}
 }
 
-// overridden reports whether systemd has read a line of a drop-in and something that breaks nothing is in force.
-func (e *exam) overridden(name string, d directive, r rule) bool {
-	u := e.units[name]
-	value, known := u[r.key]
-	return known && !r.bad(value) && u["NeedDaemonReload"] != "yes" && slices.Contains(strings.Fields(u["DropInPaths"]), d.file)
+// effective returns the line of a directive that holds when systemd has read all, nil for none, and whether it
+// breaks the rule; of those that hold together one that does.
+func effective(dropIns []directive, r rule) (held *directive, bad bool) {
+	for i, d := range dropIns {
+		if d.key != r.key {
+			continue
+		}
+		reset := r.lines == last || r.lines == list && d.value == ""
+		if reset || !bad {
+			held, bad = &dropIns[i], r.bad(d.value)
+		}
+	}
+	return held, bad
 }
 
 // shared returns the drop-in of several units (service.d, queuemgr-.service.d) that breaks a rule, "" for none.
@@ -108,22 +132,22 @@ func (e *exam) shared(name string, r rule) string {
 // ofUnit reports whether a drop-in is of that unit alone.
 func ofUnit(file, name string) bool { return filepath.Base(filepath.Dir(file)) == name+".d" }
 
-// What a remedy does to jobs is said behind it.
+// What a remedy does to jobs is said of it.
 const (
-	endsJobs  = " (jobs that run are stopped)"
-	keepsJobs = " (jobs go on running)"
+	endsJobs  = "jobs that run are stopped"
+	keepsJobs = "jobs go on running"
 )
 
-// without is how to do without a line of a drop-in.
-func (e *exam) without(d directive) string {
+// without is how to do without a line of a drop-in, and what that does to jobs.
+func (e *exam) without(d directive) (remedy, note string) {
 	commands := []string{fmt.Sprintf("sed -i '/^%s[ \\t]*=/d' %s", d.key, Quote(d.file)), e.systemctl("daemon-reload")}
 	switch {
 	case !strings.HasSuffix(filepath.Dir(d.file), install.RunnerUnit+".d"):
 		commands = append(commands, e.systemctl("restart queuemgr"))
 	case d.key == "User" || d.key == "Delegate": // the rest holds from the reload on
-		return e.sudo(append(commands, e.systemctl("stop queuemgr"), e.systemctl("start queuemgr"))...) + endsJobs
+		return e.sudo(append(commands, e.systemctl("stop queuemgr"), e.systemctl("start queuemgr"))...), endsJobs
 	}
-	return e.sudo(commands...)
+	return e.sudo(commands...), ""
 }
 
 // limitsOnDaemon tells of limits that were meant for jobs and do not reach them.
@@ -131,15 +155,16 @@ func (e *exam) limitsOnDaemon(dropIns []directive) {
 	files := map[string][]string{}
 	var order []string
 	whole := map[string]bool{}
-	for _, d := range dropIns {
+	for i, d := range dropIns {
 		if _, seen := whole[d.file]; !seen {
 			whole[d.file] = true
 			order = append(order, d.file)
 		}
-		if limit.MatchString(d.key) {
-			files[d.file] = append(files[d.file], d.key+"=")
-		} else {
+		switch overridden := slices.ContainsFunc(dropIns[i+1:], func(later directive) bool { return later.key == d.key }); {
+		case !limit.MatchString(d.key):
 			whole[d.file] = false
+		case !overridden && d.value != "" && d.value != "infinity":
+			files[d.file] = append(files[d.file], d.key+"=")
 		}
 	}
 	for _, file := range order {
@@ -147,13 +172,13 @@ func (e *exam) limitsOnDaemon(dropIns []directive) {
 			continue
 		}
 		dir := filepath.Join(e.inst.UnitDir, install.RunnerUnit+".d")
-		remedy := "move those lines: " + e.sudo(e.systemctl("edit queuemgr-runner"))
+		remedy, note := e.sudo(e.systemctl("edit queuemgr-runner")), "move those lines there"
 		target := filepath.Join(dir, filepath.Base(file))
 		if whole[file] && !e.isThere(target) {
-			remedy = e.sudo("mkdir -p "+Quote(dir), "mv "+Quote(file)+" "+Quote(target), e.systemctl("daemon-reload"))
+			remedy, note = e.sudo("mkdir -p "+Quote(dir), "mv "+Quote(file)+" "+Quote(target), e.systemctl("daemon-reload")), ""
 		}
 		e.warn(file, remedy, "%s on %s bounds the daemon and does not reach jobs, which are processes of %s (Limit…= holds there from the service's next stop and start)",
-			strings.Join(files[file], ", "), install.DaemonUnit, install.RunnerUnit)
+			strings.Join(files[file], ", "), install.DaemonUnit, install.RunnerUnit).note(note)
 	}
 }
 
@@ -161,15 +186,15 @@ func (e *exam) limitsOnDaemon(dropIns []directive) {
 // all of them, and no remedy may touch them.
 func (e *exam) directives(name string) []directive {
 	files := slices.DeleteFunc(strings.Fields(e.units[name]["DropInPaths"]), func(file string) bool { return !ofUnit(file, name) })
-	for _, dir := range []string{filepath.Join(e.inst.UnitDir, name+".d")} {
-		found, _ := filepath.Glob(e.path(filepath.Join(dir, "*.conf"))) // the pattern is a good one
-		for _, path := range found {
-			file := filepath.Join(dir, filepath.Base(path))
-			if !slices.Contains(files, file) {
-				files = append(files, file) // systemd has not read it yet
-			}
+	dir := filepath.Join(e.inst.UnitDir, name+".d")
+	found, _ := filepath.Glob(e.path(filepath.Join(dir, "*.conf"))) // the pattern is a good one
+	for _, path := range found {
+		if file := filepath.Join(dir, filepath.Base(path)); !slices.Contains(files, file) {
+			files = append(files, file) // systemd has not read it yet
 		}
 	}
+	// As systemd has them: by name, whatever their folders.
+	slices.SortStableFunc(files, func(a, b string) int { return strings.Compare(filepath.Base(a), filepath.Base(b)) })
 	var all []directive
 	for _, file := range files {
 		lines, err := e.lines(file)

@@ -19,14 +19,14 @@ func (e *exam) limits(context.Context) {
 	need := e.Config.MaxConcurrentJobs + spare
 	if n, err := e.number("/proc/sys/kernel/pid_max"); err == nil {
 		if n < 2*need {
-			e.warn("/proc/sys/kernel/pid_max", e.fitJobs(fmt.Sprintf("sudo sysctl -w kernel.pid_max=%d", max(4*need, 32768))),
-				"the machine has numbers for %d processes, and max_concurrent_jobs is %d", n, e.Config.MaxConcurrentJobs)
+			e.warn("/proc/sys/kernel/pid_max", fmt.Sprintf("sudo sysctl -w kernel.pid_max=%d", max(4*need, 32768)),
+				"the machine has numbers for %d processes, and max_concurrent_jobs is %d", n, e.Config.MaxConcurrentJobs).note(fewerJobs)
 		} else {
 			e.ok("/proc/sys/kernel/pid_max", "the machine has numbers for %d processes", n)
 		}
 	}
 	if n, err := strconv.ParseInt(e.units[install.RunnerUnit]["TasksMax"], 10, 64); err == nil && n < need {
-		e.warn(install.RunnerUnit, e.fitJobs(e.dropInFor("TasksMax=infinity")), "TasksMax=%d is less than max_concurrent_jobs, %d, needs", n, e.Config.MaxConcurrentJobs)
+		e.warn(install.RunnerUnit, e.dropInFor("TasksMax=infinity"), "TasksMax=%d is less than max_concurrent_jobs, %d, needs", n, e.Config.MaxConcurrentJobs).note(fewerJobs)
 	}
 	pid := e.runnerPID()
 	if pid <= 0 {
@@ -47,21 +47,18 @@ func (e *exam) limits(context.Context) {
 		case unlimited:
 			e.ok("", "no bound to %s", l.what)
 		case n < need:
-			remedy := fmt.Sprintf("in a shell with a higher limit (ulimit): %s && %s%s", e.verb("stop"), e.start(), endsJobs)
+			remedy, note := e.verb("stop")+" && "+e.start(), "in a shell with a higher limit (ulimit); "+endsJobs
 			if e.underSystemd() {
-				remedy = e.dropInFor(fmt.Sprintf("%s=%d", l.directive, max(2*need, 4096))) + " && " + e.verb("stop") + " && " + e.start() + endsJobs
+				remedy, note = e.dropInFor(fmt.Sprintf("%s=%d", l.directive, max(2*need, 4096)))+" && "+remedy, endsJobs
 			}
-			e.warn("", e.fitJobs(remedy), "the bound of %d %s is less than max_concurrent_jobs, %d, needs", n, l.what, e.Config.MaxConcurrentJobs)
+			e.warn("", remedy, "the bound of %d %s is less than max_concurrent_jobs, %d, needs", n, l.what, e.Config.MaxConcurrentJobs).note(note).note(fewerJobs)
 		default:
 			e.ok("", "room for %d %s", n, l.what)
 		}
 	}
 }
 
-// fitJobs is a remedy, or fewer jobs at once.
-func (e *exam) fitJobs(remedy string) string {
-	return remedy + "; or lower the setting max_concurrent_jobs"
-}
+const fewerJobs = "or lower the setting max_concurrent_jobs"
 
 // dropInFor is how to give the runner's unit a directive.
 func (e *exam) dropInFor(line string) string {
@@ -76,8 +73,8 @@ func (e *exam) runnerPID() int {
 	if e.status != nil && e.status.Runner.PID > 0 {
 		return e.status.Runner.PID
 	}
-	if u := e.units[install.RunnerUnit]; u.pid() > 0 {
-		return u.pid()
+	if u := e.units[install.RunnerUnit].Unit(); u.MainPID > 0 {
+		return u.MainPID
 	}
 	return e.holder(e.Paths.RunnerLock())
 }

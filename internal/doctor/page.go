@@ -10,7 +10,8 @@ func (e *exam) page(context.Context) {
 		e.ok(e.Paths.Config, "no page and no port are wanted")
 		return
 	}
-	remedy := "end what has the port, or set another listen in [web] of " + e.Paths.Config + ", then: " + e.restart()
+	remedy := e.restart()
+	first := "first end what has the port, or set another listen in [web] of " + e.Paths.Config
 	if e.status != nil && e.status.Web != nil {
 		listen = e.status.Web.Listen // in force, whatever is in the file by now
 	}
@@ -18,12 +19,12 @@ func (e *exam) page(context.Context) {
 	case e.status != nil && e.status.Web == nil:
 		e.warn(listen, e.restart(), "the settings want a page, and the daemon serves none: they have changed since it began")
 	case e.status != nil && e.status.Web.Problem != "":
-		e.problem(listen, remedy, "the page is not served: %s", e.status.Web.Problem)
+		e.problem(listen, remedy, "the page is not served: %s", e.status.Web.Problem).note(first)
 	case e.status != nil:
 		e.ok(listen, "the page is served at %s", e.status.Web.URL)
 	case e.daemon == 0:
 		if who := e.Holder(listen); who != "" {
-			e.problem(listen, remedy, "the page's port is taken, by %s", who)
+			e.problem(listen, remedy, "the page's port is taken, by %s", who).note(first)
 			return
 		}
 		e.ok(listen, "nobody else is seen to have the page's port")

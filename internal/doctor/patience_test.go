@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/queuemgr/queuemgr/job"
 )
 
@@ -45,6 +47,32 @@ func TestPatience(t *testing.T) {
 			if err != nil || !has(found, "folders", Problem, "others than you") || !has(found, "registry", Skipped, "in time") || !has(found, "clock", Skipped, "no time left") {
 				t.Errorf("got %v, %+v", err, found)
 			}
+		})
+	})
+	t.Run("a file server", func(t *testing.T) {
+		w := userWorld(t)
+		back := make(chan struct{})
+		w.in.Statfs = func(path string, st *unix.Statfs_t) error {
+			if path == w.path("/home/anna/q/lib") {
+				<-back
+			}
+			return unix.Statfs(path, st)
+		}
+		w.in.Ask = func(context.Context) (*job.Status, error) {
+			t.Error("more was looked at, which would wait, too")
+			return nil, w.statusErr
+		}
+		synctest.Test(t, func(t *testing.T) {
+			back = make(chan struct{}) // of this bubble
+			began := time.Now()
+			found, err := Examine(t.Context(), w.in)
+			if err != nil || time.Since(began) != answerWithin {
+				t.Errorf("after %v: %v", time.Since(began), err)
+			}
+			if len(found) != 1 || !has(found, "disk", Problem, "does not answer") || found[0].Where != "/home/anna/q/lib" {
+				t.Errorf("got %+v", found)
+			}
+			close(back)
 		})
 	})
 	t.Run("the caller", func(t *testing.T) {

@@ -18,7 +18,7 @@ func (e *exam) programs(ctx context.Context) {
 		switch {
 		case installed == "":
 		case differ(installed, e.Version):
-			e.warn(e.Program, "use "+cli, "this program is %s, installed is %s", e.Version, installed)
+			e.warn(e.Program, "", "this program is %s, installed is %s", e.Version, installed).note("use " + cli)
 		}
 	}
 	runner := filepath.Join(e.inst.Bin, "queuemgr-runner")
@@ -27,7 +27,7 @@ func (e *exam) programs(ctx context.Context) {
 		e.ok(runner, "there is no runner beside the program, which then is the runner itself")
 	case version == "" || installed == "":
 	case differ(version, installed):
-		e.problem(runner, e.unpack(), "the runner's program is %s, the daemon's %s: they belong together", version, installed)
+		e.unpack(e.problem(runner, "", "the runner's program is %s, the daemon's %s: they belong together", version, installed))
 	default:
 		e.ok(e.inst.Bin, "daemon and runner are installed as %s", version)
 	}
@@ -44,20 +44,23 @@ func differ(a, b string) bool {
 	return a != b && !none(a) && !none(b)
 }
 
-// unpack is how programs are put in place.
-func (e *exam) unpack() string {
+// unpack says of a finding how programs are put in place.
+func (e *exam) unpack(f *Finding) {
 	if !e.system() {
-		return "put both programs of one release beside each other, or: make build"
+		f.note("put both programs of one release beside each other").or("in a checkout", "make build")
+		return
 	}
-	return e.release("./install.sh --upgrade")
+	e.release(f, "./install.sh --upgrade")
 }
 
-// release is a command of a release, or what stands for it with a package.
-func (e *exam) release(command string) string {
+// release mends a finding by a command of a release, or what stands for it with a package.
+func (e *exam) release(f *Finding, command string) {
 	if e.inst.Kind == install.Packaged {
-		return "install the package again with apt or dnf"
+		f.note("install the package again with apt or dnf")
+		return
 	}
-	return "in the checkout or the unpacked release: " + e.sudo(command)
+	f.Remedy = e.sudo(command)
+	f.note("in the checkout or the unpacked release")
 }
 
 // versionOf runs a program for its version; "" and said where that can't be.
@@ -78,7 +81,7 @@ func (e *exam) versionOf(ctx context.Context, file, arg string) string {
 	out, err := e.Exec(ctx, run, arg)
 	f := strings.Fields(out)
 	if err != nil || len(f) < 2 || f[0] != filepath.Base(file) {
-		e.problem(file, e.unpack(), "the program does not run: %v %s", err, firstLine(out))
+		e.unpack(e.problem(file, "", "the program does not run: %v %s", err, firstLine(out)))
 		return ""
 	}
 	return f[1]
@@ -96,17 +99,16 @@ func (e *exam) running(installed string) {
 	}
 	switch {
 	case differ(e.status.Version, installed):
-		e.warn("", e.restart()+keepsJobs, "the daemon that runs is %s, installed is %s", e.status.Version, installed)
+		e.warn("", e.restart(), "the daemon that runs is %s, installed is %s", e.status.Version, installed).note(keepsJobs)
 	case e.replaced(e.status.PID):
-		e.warn("", e.restart()+keepsJobs, "the daemon's program has been replaced since it was started")
+		e.warn("", e.restart(), "the daemon's program has been replaced since it was started").note(keepsJobs)
 	default:
 		e.ok("", "the daemon that runs is %s", installed)
 	}
 	switch v := e.status.Runner.Version; {
 	case e.status.Runner.PID == 0: // runner says so
 	case differ(v, installed):
-		remedy := e.verb("stop") + " && " + e.start() + endsJobs
-		e.warn("", remedy, "the runner that runs is %s, installed is %s: it goes on with its jobs until the service is stopped", v, installed)
+		e.warn("", e.verb("stop")+" && "+e.start(), "the runner that runs is %s, installed is %s: it goes on with its jobs until the service is stopped", v, installed).note(endsJobs)
 	default:
 		e.ok("", "the runner that runs is %s", v)
 	}
@@ -156,10 +158,10 @@ func (e *exam) inPath() {
 	want := filepath.Join(e.inst.Bin, "queuemgr")
 	switch {
 	case found == "" && e.system() && e.isThere(e.inst.Link):
-		e.warn("", fmt.Sprintf("export PATH=%s:$PATH", filepath.Dir(e.inst.Link)), "queuemgr is not in your PATH")
+		e.warn("", fmt.Sprintf("export PATH=%s:\"$PATH\"", filepath.Dir(e.inst.Link)), "queuemgr is not in your PATH")
 	case found != "" && !e.same(found, want) && !e.system(): // that may be the system's, beside this one
 	case found != "" && !e.same(found, want) && e.isFile(want):
-		e.warn(found, fmt.Sprintf("use %s, or remove the other: %s", want, e.sudo("rm "+Quote(found))), "your PATH finds another queuemgr than the service's, %s", want)
+		e.warn(found, e.sudo("rm "+Quote(found)), "your PATH finds another queuemgr than the service's, %s", want).note("or use that one by its whole name")
 	case found != "":
 		e.ok(found, "your PATH finds the right program")
 	}

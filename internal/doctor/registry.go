@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -32,20 +31,20 @@ func (e *exam) registry(ctx context.Context) {
 		e.skip(name, err, "the registry may not be read")
 		return
 	case errors.As(err, &known) && known.Hint != "":
-		e.problem(name, known.Hint, "%s", known.Message)
+		e.problem(name, e.sudo(e.Command+" registry check"), "%s", known.Message).note(known.Hint)
 		return
 	case err != nil:
-		e.problem(name, "look at all of it: "+e.sudo(e.Command+" registry check"), "%v", err)
+		e.problem(name, e.sudo(e.Command+" registry check"), "%v", err).note("looks at all of it")
 		return
 	case schema > knows:
-		e.problem(name, "install the newer version again", "it was written by a newer queuemgr: its schema is %d, this program knows %d", schema, knows)
+		e.problem(name, "", "it was written by a newer queuemgr: its schema is %d, this program knows %d", schema, knows).note("install the newer version again")
 	case schema < knows && e.runningPID() == 0:
 		e.ok(name, "it has schema %d of an older version, and is brought up to date when the daemon starts", schema)
 	default:
 		e.ok(name, "the registry is there, %d bytes, schema %d (registry check looks at all of it)", info.Size(), schema)
 	}
 	if e.status != nil && !e.isThere(name+"-ballast") {
-		e.warn(name+"-ballast", "free some space there: the daemon makes it again by itself", "the room that is kept for the ends of jobs on a full disk is not there")
+		e.warn(name+"-ballast", "", "the room that is kept for the ends of jobs on a full disk is not there").note("free some space there: the daemon makes it again by itself")
 	}
 }
 
@@ -56,6 +55,6 @@ func (e *exam) noRegistry(name string) {
 		e.ok(name, "there is no registry yet: the daemon makes it when it starts for the first time")
 		return
 	}
-	e.problem(name, e.sudo(e.Command+" registry import "+Quote(e.Config.RegistryPath))+fmt.Sprintf("; or put a backup back: %s", e.sudo(e.Command+" registry restore FILE")),
-		"the registry is gone, and its journal %s is there: the daemon does not start", e.Config.RegistryPath)
+	e.problem(name, e.sudo(e.Command+" registry import "+Quote(e.Config.RegistryPath)), "the registry is gone, and its journal %s is there: the daemon does not start", e.Config.RegistryPath).
+		or("put a backup back, which is FILE", e.sudo(e.Command+" registry restore FILE"))
 }

@@ -133,7 +133,7 @@ func (e *exam) policy(context.Context) {
 		p, err = runas.Parse(name, text)
 	}
 	if err != nil {
-		e.problem(name, "mend that line; the runner reads the file again by itself", "no job is started: %v", err)
+		e.problem(name, "", "no job is started: %v", err).note("mend that line; the runner reads the file again by itself")
 		return
 	}
 	e.ok(name, "the policy is right; jobs of nobody in particular run as %s", p.DefaultAccount)

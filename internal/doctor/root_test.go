@@ -65,3 +65,55 @@ func TestRootRunsNothingOfUsers(t *testing.T) {
 		t.Errorf("ran %q", ran)
 	}
 }
+
+// TestLinksAreFollowed: who may change what a link on the way leads to may change the program.
+func TestLinksAreFollowed(t *testing.T) {
+	const elsewhere = "/srv/q"
+	move := func(w *world, target string) {
+		t.Helper()
+		if err := os.MkdirAll(w.path("/srv"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(w.path("/opt/queuemgr"), w.path(elsewhere)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, w.path("/opt/queuemgr")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		prepare func(w *world)
+		where   string // of problems; "" = there is none
+		remedy  string
+	}{
+		{"a link of root's to root's", func(w *world) { move(w, "../srv/q") }, "", ""},
+		{"to a folder of a user", func(w *world) { move(w, "../srv/q"); w.chown(elsewhere, 1000, 1000) }, elsewhere, "chown root: /srv/q && chmod go-w /srv/q"},
+		{"to a folder for everybody", func(w *world) { move(w, "../srv/q"); w.chmod(elsewhere+"/bin", 0o777) }, elsewhere + "/bin", "chmod go-w /srv/q/bin"},
+		{"over a folder of a user", func(w *world) { move(w, "../srv/q"); w.chown("/srv", 1000, 1000) }, "/srv", "chown root: /srv && chmod go-w /srv"},
+		{"a link of a user", func(w *world) { move(w, "../srv/q"); w.chown("/opt/queuemgr", 1000, 1000) }, "/opt/queuemgr", "chown -h root: /opt/queuemgr"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := systemWorld(t)
+			c.prepare(w)
+			bad, _ := w.look()
+			for _, f := range bad {
+				if f.Check != "rights" || f.Where != c.where || f.Remedy != c.remedy {
+					t.Errorf("got %+v", f)
+				}
+			}
+			if (len(bad) == 0) != (c.where == "") {
+				t.Errorf("%d problems, want some in %q", len(bad), c.where)
+			}
+		})
+	}
+	// Links in a circle lead nowhere, and hold nobody.
+	w := systemWorld(t)
+	w.remove("/opt/queuemgr/bin/queuemgr")
+	if err := os.Symlink("queuemgr", w.path("/opt/queuemgr/bin/queuemgr")); err != nil {
+		t.Fatal(err)
+	}
+	if bad, _ := w.look(); len(bad) == 0 {
+		t.Error("a program that is a link to itself is in order")
+	}
+}

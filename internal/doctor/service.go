@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/queuemgr/queuemgr/internal/flock"
 	"github.com/queuemgr/queuemgr/internal/install"
 	"github.com/queuemgr/queuemgr/internal/regular"
 	"github.com/queuemgr/queuemgr/job"
@@ -24,17 +24,17 @@ func (e *exam) service(context.Context) {
 		for _, p := range e.status.Problems {
 			e.problem("", e.log(), "the daemon says: %s", p)
 		}
-		if asked && e.system() && u.pid() != e.status.PID {
+		if asked && e.system() && u.Unit().MainPID != e.status.PID {
 			e.warn("", e.sudo(e.Command+" daemon stop --keep-jobs", e.systemctl("start queuemgr")), "the daemon that runs, pid %d, is not systemd's: it is not started again when it fails", e.status.PID)
 		}
 	case job.CodeOf(e.statusErr) == job.Forbidden || errors.Is(e.statusErr, fs.ErrPermission):
 		e.skip(e.Paths.Socket(), fs.ErrPermission, "you may not ask the daemon")
-		if asked && !u.runs() {
+		if asked && !u.Unit().Runs() {
 			e.down(u)
 		}
 	case e.daemon > 0:
-		e.problem(e.Paths.RegistryLock(), fmt.Sprintf("ps -fp %d; if it is a daemon that hangs: %s; what it said: %s", e.daemon, e.restart(), e.log()),
-			"process %d holds the registry, and no daemon answers: it starts, hangs, or is a registry command", e.daemon)
+		e.problem(e.Paths.RegistryLock(), fmt.Sprintf("ps -fp %d", e.daemon), "process %d holds the registry, and no daemon answers: it starts, hangs, or is a registry command", e.daemon).
+			note("says what it is").or("what it said, if it is a daemon", e.log()).or("ends a daemon that hangs", e.restart())
 	case asked:
 		e.down(u)
 	case e.system():
@@ -50,7 +50,7 @@ func (e *exam) down(u unit) {
 	switch {
 	case u["LoadState"] == "masked" || u["LoadState"] == "not-found": // units and installation say so
 	case u["ActiveState"] == "failed":
-		e.problem(install.DaemonUnit, e.log()+"; mended: "+e.start(), "the daemon has failed (%s)", u["Result"])
+		e.problem(install.DaemonUnit, e.log(), "the daemon has failed (%s)", u["Result"]).note("says why").or("when that is mended", e.start())
 	case u["ActiveState"] == "activating":
 		e.problem(install.DaemonUnit, e.log(), "the daemon is starting, or fails again and again (%s)", u["SubState"])
 	case u["ActiveState"] == "inactive":
@@ -66,7 +66,7 @@ func (e *exam) pidFile() {
 	data, err := regular.ReadFile(e.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		if e.status != nil && !e.ownPIDFile(e.status.PID) {
-			e.warn(name, e.restart()+keepsJobs, "the daemon's PID file is gone")
+			e.warn(name, e.restart(), "the daemon's PID file is gone").note(keepsJobs)
 		}
 		return
 	}
@@ -77,12 +77,12 @@ func (e *exam) pidFile() {
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	switch running := e.runningPID(); {
 	case err != nil:
-		e.warn(name, e.restart()+keepsJobs, "the PID file holds no number")
+		e.warn(name, e.restart(), "the PID file holds no number").note(keepsJobs)
 	case running < 0:
 	case running == 0:
-		e.warn(name, e.start(), "the PID file names process %d, and no daemon runs: the last one was killed", pid)
+		e.problem(name, e.start(), "the PID file names process %d, and no daemon runs: the last one was killed", pid)
 	case pid != running:
-		e.warn(name, e.restart()+keepsJobs, "the PID file names process %d, and the daemon is %d", pid, running)
+		e.warn(name, e.restart(), "the PID file names process %d, and the daemon is %d", pid, running).note(keepsJobs)
 	default:
 		e.ok(name, "the PID file names the daemon")
 	}
@@ -102,37 +102,8 @@ func (e *exam) runningPID() int {
 	return e.daemon
 }
 
-// holder returns the process that holds a lock: 0 for none, -1 where it can't be known. The lock itself is not
-// touched: whoever tries it could keep a daemon from starting.
-func (e *exam) holder(lock string) int {
-	var st syscall.Stat_t
-	if err := syscall.Stat(e.path(lock), &st); errors.Is(err, fs.ErrNotExist) {
-		return 0
-	} else if err != nil {
-		return -1
-	}
-	table, err := regular.ReadFile(e.path("/proc/locks"))
-	if err != nil {
-		return -1
-	}
-	return lockHolder(string(table), st.Ino)
-}
-
-// lockHolder finds who holds an inode's flock in /proc/locks, whose lines are
-// ID: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END. The device is not compared: btrfs and overlayfs show
-// another one there than stat does.
-func lockHolder(table string, inode uint64) int {
-	for line := range strings.Lines(table) {
-		f := strings.Fields(line)
-		if len(f) < 6 || f[1] != "FLOCK" || !strings.HasSuffix(f[5], ":"+strconv.FormatUint(inode, 10)) {
-			continue // those that wait have an arrow in the second place
-		}
-		if pid, err := strconv.Atoi(f[4]); err == nil && pid > 0 {
-			return pid
-		}
-	}
-	return 0
-}
+// holder returns the process that holds a lock: 0 for none, -1 where it can't be known.
+func (e *exam) holder(lock string) int { return flock.Holder(e.path(lock), e.path(flock.Table)) }
 
 // connectedWithin is how long a daemon may take to find a runner when one of them has just begun.
 const connectedWithin = 10 * time.Second
@@ -163,8 +134,8 @@ func (e *exam) runner(context.Context) {
 	start := e.sudo(e.systemctl("start queuemgr-runner"))
 	switch {
 	case asked && u["ActiveState"] == "failed":
-		e.problem(install.RunnerUnit, e.log()+"; mended: "+start, "the runner has failed (%s)", u["Result"])
-	case asked && !u.runs() && e.units[install.DaemonUnit].runs():
+		e.problem(install.RunnerUnit, e.log(), "the runner has failed (%s)", u["Result"]).note("says why").or("when that is mended", start)
+	case asked && !u.Unit().Runs() && e.units[install.DaemonUnit].Unit().Runs():
 		e.problem(install.RunnerUnit, start, "the runner does not run: no job is started")
 	case e.status != nil && e.status.Runner.PID == 0 && len(e.status.Problems) == 0:
 		e.problem(e.Paths.RunnerSocket(), e.log(), "the daemon has no connection to its runner")

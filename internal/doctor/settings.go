@@ -19,17 +19,8 @@ func (e *exam) settings(context.Context) {
 	case job.CodeOf(e.ConfigErr) == job.Forbidden:
 		e.skip(file, e.ConfigErr, "the settings may not be read: the defaults are taken below")
 	case errors.As(e.ConfigErr, &err):
-		e.problem(file, e.edit(err.Hint), "%s; the daemon would not start with that", err.Message)
+		e.problem(file, "", "%s; the daemon would not start with that", err.Message).note(err.Hint).note("mend it in the file").or("says whether it is right then", e.sudo(e.Command+" config show"))
 	default:
-		e.problem(file, e.edit(""), "the settings can't be read: %v", e.ConfigErr)
+		e.problem(file, "", "the settings can't be read: %v", e.ConfigErr).note("mend that").or("says whether it is right then", e.sudo(e.Command+" config show"))
 	}
-}
-
-// edit is how to mend the settings.
-func (e *exam) edit(hint string) string {
-	show := e.sudo(e.Command + " config show")
-	if hint == "" {
-		return "mend it, then look: " + show
-	}
-	return hint + "; mend it, then look: " + show
 }

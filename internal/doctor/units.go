@@ -4,35 +4,22 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/queuemgr/queuemgr/internal/install"
 	"github.com/queuemgr/queuemgr/internal/regular"
+	"github.com/queuemgr/queuemgr/internal/systemd"
 )
 
-// unit is what systemd knows of a unit, by property.
-type unit map[string]string
+// unit is what systemd knows of a unit.
+type unit = systemd.Properties
 
-// properties are those that are asked for. systemd passes over what its version does not have.
-var properties = []string{"LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath", "DropInPaths", "MainPID", "ControlGroup",
+// properties are those that are asked for beside the unit's state.
+var properties = []string{"SubState", "FragmentPath", "DropInPaths", "ControlGroup",
 	"PrivateUsers", "RuntimeDirectory", "User", "DynamicUser", "KillMode", "Delegate", "StopPropagatedFrom", "PartOf", "BindsTo", "Requires",
 	"ReadWritePaths", "ProtectSystem", "MemoryMax", "MemoryHigh", "CPUWeight", "CPUQuotaPerSecUSec", "TasksMax", "IOWeight", "Result"}
-
-func (u unit) runs() bool {
-	return u["ActiveState"] == "active" || u["ActiveState"] == "activating" || u["ActiveState"] == "reloading"
-}
-
-func (u unit) pid() int {
-	n, err := strconv.Atoi(u["MainPID"])
-	if err != nil {
-		return 0
-	}
-	return n
-}
 
 // booted reports whether systemd rules this machine.
 func (e *exam) booted() bool { return e.isThere("/run/systemd/system") }
@@ -52,20 +39,10 @@ func (e *exam) askSystemd(ctx context.Context) {
 	}
 	e.units = map[string]unit{}
 	for _, name := range []string{install.DaemonUnit, install.RunnerUnit} {
-		args := []string{"show", "--property=" + strings.Join(properties, ","), name}
-		if !e.system() {
-			args = append([]string{"--user"}, args...)
-		}
-		out, err := e.Exec(ctx, "systemctl", args...)
+		u, err := e.manager().Properties(ctx, name, properties...)
 		if err != nil {
-			e.units, e.noUnits = nil, fmt.Errorf("%w: %s", err, firstLine(out))
+			e.units, e.noUnits = nil, err
 			return
-		}
-		u := unit{}
-		for line := range strings.Lines(out) {
-			if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
-				u[key] = value
-			}
 		}
 		e.units[name] = u
 	}
@@ -77,11 +54,13 @@ func (e *exam) unitFiles(context.Context) {
 		e.unitFile(name)
 	}
 	if e.units == nil {
-		remedy := "look whether systemd is well: systemctl status"
-		if !e.system() {
-			remedy = "log in as yourself (not by su or sudo), or: export XDG_RUNTIME_DIR=/run/user/$(id -u)"
+		f := e.warn("", "systemctl status", "systemd can't be asked about the units: %v", e.noUnits)
+		if e.system() {
+			f.note("says whether systemd is well")
+		} else {
+			f.Remedy = "export XDG_RUNTIME_DIR=/run/user/$(id -u)"
+			f.note("or log in as yourself (not by su or sudo)")
 		}
-		e.warn("", remedy, "systemd can't be asked about the units: %v", e.noUnits)
 		return
 	}
 	for _, name := range []string{install.DaemonUnit, install.RunnerUnit} {
@@ -112,8 +91,8 @@ func (e *exam) unitFile(name string) {
 	case err != nil:
 		e.skip(file, err, "the unit can't be read: %v", reason(err))
 	case !bytes.Equal(data, e.inst.Units[name]):
-		e.warn(file, e.repair(), "the unit is not that of version %s: it was changed, or is of another version. Changes belong into a drop-in: %s",
-			e.Version, e.sudo(e.systemctl("edit "+strings.TrimSuffix(name, ".service"))))
+		e.warn(file, e.repair(), "the unit is not that of version %s: it was changed, or is of another version", e.Version).
+			or("changes belong into a drop-in", e.sudo(e.systemctl("edit "+strings.TrimSuffix(name, ".service"))))
 	default:
 		e.ok(file, "the unit is that of this version")
 	}
@@ -121,11 +100,10 @@ func (e *exam) unitFile(name string) {
 
 // lingering looks whether a user's service goes on without a login.
 func (e *exam) lingering(ctx context.Context) {
-	out, err := e.Exec(ctx, "loginctl", "show-user", strconv.Itoa(e.UID), "--property=Linger")
-	switch {
-	case err != nil:
-		e.skip("", err, "loginctl can't say whether you linger: %s", firstLine(out))
-	case strings.TrimSpace(out) == "Linger=no":
+	switch lingers, known := e.manager().Lingers(ctx, e.UID); {
+	case !known:
+		e.skip("", nil, "loginctl can't say whether you linger")
+	case !lingers:
 		e.warn("", "loginctl enable-linger", "lingering is off: your service and its jobs end when you log out, and do not start with the machine")
 	default:
 		e.ok("", "lingering is on: your service goes on when you log out")

@@ -19,12 +19,12 @@ func (e *exam) whole(context.Context) {
 	case len(missing) == 0:
 		e.ok(e.inst.Prefix, "everything that belongs to the installation is there")
 	case !installed:
-		e.problem("", e.repair()+"; or remove the rest, with all records: "+strings.Replace(e.repair(), "service install", "service uninstall --purge", 1),
-			"the service is not installed; its settings, accounts or records are left")
+		e.problem("", e.repair(), "the service is not installed; its settings, accounts or records are left").
+			or("removes the rest, with all records", strings.Replace(e.repair(), "service install", "service uninstall --purge", 1))
 	case !e.isThere(names[2]) || !e.isThere(names[3]): // which are not to be had here
-		e.problem("", e.release("./install.sh"), "the installation is not whole: missing are %s", strings.Join(missing, ", "))
+		e.release(e.problem("", "", "the installation is not whole: missing are %s", strings.Join(missing, ", ")), "./install.sh")
 	default:
-		e.problem("", e.repair()+" completes it; or remove the rest: "+strings.Replace(e.repair(), "service install", "service uninstall", 1),
-			"the installation is not whole: missing are %s", strings.Join(missing, ", "))
+		e.problem("", e.repair(), "the installation is not whole: missing are %s", strings.Join(missing, ", ")).note("completes it").
+			or("removes the rest", strings.Replace(e.repair(), "service install", "service uninstall", 1))
 	}
 }

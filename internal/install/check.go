@@ -129,6 +129,7 @@ func (r *run) checkTargets() error {
 	if r.Kind == System {
 		dirs = append(dirs, r.bin, etcDir, libDir, logDir, filepath.Dir(r.link), filepath.Dir(logrotateFile), filepath.Dir(r.tmpfiles), r.share, "/etc")
 	}
+	needed := map[uint64]uint64{} // bytes, by device: folders may share a disk
 	for _, dir := range dirs {
 		there := r.nearest(dir)
 		if err := unix.Access(there, unix.W_OK); err != nil {
@@ -139,18 +140,40 @@ func (r *run) checkTargets() error {
 			}
 			return e
 		}
-		var fs unix.Statfs_t
-		if err := unix.Statfs(there, &fs); err != nil {
-			return &os.PathError{Op: "statfs", Path: there, Err: err}
+		var st unix.Stat_t
+		if err := unix.Stat(there, &st); err != nil {
+			return &os.PathError{Op: "stat", Path: there, Err: err}
 		}
-		need := uint64(roomNeeded)
-		if dir == r.bin && !r.inPlace() {
-			need += r.programsSize()
+		needed[st.Dev] = max(needed[st.Dev], roomNeeded) + r.roomIn(dir)
+		if err := room(there, needed[st.Dev]); err != nil {
+			return err
 		}
-		if free := fs.Bavail * uint64(fs.Bsize); free < need {
-			return &job.Error{Code: job.Exhausted, Message: fmt.Sprintf("the disk of %s has %d KiB free, and %d KiB are needed; nothing was changed", there, free>>10, need>>10),
-				Hint: "free some room, then run this again"}
+	}
+	return nil
+}
+
+// roomIn is how many bytes go into one of the folders beside roomNeeded.
+func (r *run) roomIn(dir string) uint64 {
+	switch {
+	case dir == r.bin && !r.inPlace():
+		return r.programsSize()
+	case dir == libDir && r.Kind == System && r.installed: // for the copy from before an upgrade
+		if info, err := os.Stat(r.path(libDir + "/registry.db")); err == nil && r.programsDiffer() {
+			return uint64(info.Size())
 		}
+	}
+	return 0
+}
+
+// room refuses a disk with less free than need bytes.
+func room(dir string, need uint64) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	if free := fs.Bavail * uint64(fs.Bsize); free < need {
+		return &job.Error{Code: job.Exhausted, Message: fmt.Sprintf("the disk of %s has %d KiB free, and %d KiB are needed; nothing was changed", dir, free>>10, need>>10),
+			Hint: "free some room, then run this again"}
 	}
 	return nil
 }

@@ -111,6 +111,7 @@ type run struct {
 	wasActive   bool   // the service ran when this began
 	unitChanged bool   // by this run
 	restarted   bool   // the daemon was, or that was tried
+	tried       bool   // the new daemon's start was, and it may have brought the registry to another form
 	backup      string // copy of the registry that this run made
 }
 

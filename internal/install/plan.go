@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -50,7 +53,7 @@ func (r *run) applyOne(ctx context.Context, s step) error {
 	r.say("%s", what)
 	revert, err := s.do(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return noRoom(fmt.Errorf("%s: %w", what, err))
 	}
 	if revert != nil {
 		r.undo = append(r.undo, undo{what, revert})
@@ -58,13 +61,35 @@ func (r *run) applyOne(ctx context.Context, s step) error {
 	return nil
 }
 
+// noRoom gives err, where it is of a full disk, the way on.
+func noRoom(err error) error {
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	disk := "that disk"
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		disk = "the disk of " + filepath.Dir(at.Path)
+	}
+	return &job.Error{Code: job.Exhausted, Message: err.Error(), Err: err, Hint: "free some room on " + disk + " (or inodes: df -i, or a quota), then run this again"}
+}
+
 // rollback undoes all steps that were done, the last first, and returns cause with how that went.
 func (r *run) rollback(ctx context.Context, cause error) error {
-	if len(r.undo) == 0 {
-		return withOutcome(cause, "nothing was changed")
+	var left []error
+	if r.backup != "" && !r.tried { // the registry is as it was, and a copy would only take room
+		if err := removeIfThere(r.path(r.backup)); err != nil {
+			left = append(left, err)
+		}
+		r.backup = ""
+	}
+	if len(r.undo) == 0 && len(left) == 0 {
+		outcome := "nothing was changed"
+		if r.wasActive {
+			outcome += "; the service runs as before"
+		}
+		return withOutcome(cause, outcome)
 	}
 	r.say("failed; undoing what was done")
-	var left []error
 	for i := len(r.undo) - 1; i >= 0; i-- {
 		if err := r.undo[i].revert(ctx); err != nil {
 			left = append(left, fmt.Errorf("not undone: %s: %w", r.undo[i].what, err))

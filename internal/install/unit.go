@@ -124,6 +124,7 @@ func (r *run) start() step {
 		},
 		do: func(ctx context.Context) (func(context.Context) error, error) {
 			verb := "start"
+			r.tried = true
 			if restart {
 				verb = "restart"
 				r.restarted = true

@@ -1,12 +1,12 @@
 package systemd
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,31 +105,38 @@ func (u Unit) Enabled() bool { return u.File == "enabled" }
 // Masked reports whether the unit must not be started.
 func (u Unit) Masked() bool { return u.File == "masked" || u.Load == "masked" }
 
+// Properties are what a manager says of a unit, by systemd's names for them.
+type Properties map[string]string
+
+// Unit is the part of them that says how a unit is.
+func (p Properties) Unit() Unit {
+	pid, _ := strconv.Atoi(p["MainPID"]) // of systemd: a number, where it was asked for
+	return Unit{Load: p["LoadState"], Active: p["ActiveState"], File: p["UnitFileState"], Type: p["Type"], MainPID: pid, Stale: p["NeedDaemonReload"] == "yes"}
+}
+
+// stateProperties are those that Unit is made of.
+var stateProperties = []string{"LoadState", "ActiveState", "UnitFileState", "Type", "MainPID", "NeedDaemonReload"}
+
 // Unit asks for a unit. One that there is not is no error; see Known.
 func (m Manager) Unit(ctx context.Context, name string) (Unit, error) {
-	out, err := m.exec(ctx, "systemctl", m.Args("show", "--property=LoadState,ActiveState,UnitFileState,Type,MainPID,NeedDaemonReload", name)...)
+	p, err := m.Properties(ctx, name)
+	return p.Unit(), err
+}
+
+// Properties asks for a unit's state and more of its properties. systemd passes over those that its version does not have.
+func (m Manager) Properties(ctx context.Context, name string, more ...string) (Properties, error) {
+	names := slices.Concat(stateProperties, more)
+	out, err := m.exec(ctx, "systemctl", m.Args("show", "--property="+strings.Join(names, ","), name)...)
 	if err != nil {
-		return Unit{}, fmt.Errorf("asking systemd for %s: %w%s", name, err, Tail(out))
+		return nil, fmt.Errorf("asking systemd for %s: %w%s", name, err, Tail(out))
 	}
-	var u Unit
-	for lines := bufio.NewScanner(strings.NewReader(out)); lines.Scan(); {
-		key, value, _ := strings.Cut(lines.Text(), "=")
-		switch key {
-		case "LoadState":
-			u.Load = value
-		case "ActiveState":
-			u.Active = value
-		case "UnitFileState":
-			u.File = value
-		case "Type":
-			u.Type = value
-		case "MainPID":
-			u.MainPID, _ = strconv.Atoi(value) // of systemd: a number
-		case "NeedDaemonReload":
-			u.Stale = value == "yes"
+	p := Properties{}
+	for line := range strings.Lines(out) {
+		if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
+			p[key] = value
 		}
 	}
-	return u, nil
+	return p, nil
 }
 
 // LastWords returns the end of what a unit has logged, on lines of its own; "" where nothing is to be had.

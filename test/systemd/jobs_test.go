@@ -243,6 +243,7 @@ func TestStopEndsJobs(t *testing.T) {
 		t.Errorf("left running:\n%s", left)
 	}
 	v.Run("systemctl", "start", "queuemgr")
+	try(t, v, "timeout 60 queuemgr job wait --tag counter") // what a runner could not tell any more the next one does
 	var jobs []job.Job
 	if err := json.Unmarshal([]byte(v.Run("queuemgr", "job", "list", "--tag", "counter", "--limit", "all", "--json")), &jobs); err != nil {
 		t.Fatal(err)
@@ -253,6 +254,52 @@ func TestStopEndsJobs(t *testing.T) {
 	for _, j := range jobs {
 		if j.State != job.Stopped || j.Reason != job.ReasonShutdown || j.ExitCode == nil || *j.ExitCode != 99 {
 			t.Errorf("job %d is %s(%s), exit code %v; want stopped(shutdown) by its own handler", j.ID, j.State, j.Reason, j.ExitCode)
+		}
+	}
+}
+
+// TestStopIsBounded: jobs that ignore TERM and ask for a long grace do not hold a stop up beyond shutdown_timeout.
+func TestStopIsBounded(t *testing.T) {
+	const timeout, bound = 3, 15 // seconds: the bound is for a machine that is busy, and far from the jobs' grace
+	v := installed(t, guest.Container, "v1.0.0")
+	v.Shell(fmt.Sprintf(`sed -i 's/^#shutdown_timeout = .*/shutdown_timeout = %d/' /etc/queuemgr/config.toml
+		grep -q '^shutdown_timeout' /etc/queuemgr/config.toml; systemctl restart queuemgr`, timeout))
+	v.WriteFile("/usr/local/bin/stubborn", "0755", `#!/bin/bash
+trap '' TERM HUP INT
+setsid bash -c 'trap "" TERM HUP INT; echo ready; while :; do sleep 1000; done' child-of-stubborn &
+while :; do sleep 1000; done
+`)
+	v.Shell(`cd /; for i in 1 2 3; do queuemgr job add -q --tag stubborn --grace 5m -- /usr/local/bin/stubborn; done
+		for id in $(queuemgr job list --tag stubborn --json | grep -o '"id": *[0-9]*' | grep -o '[0-9]*'); do
+			until queuemgr job logs $id | grep -q ready; do sleep 0.1; done
+		done`)
+	if n := strings.Count(v.Shell(`pgrep -af '[s]tubborn'`), "\n"); n < 6 {
+		t.Fatalf("%d processes ignore TERM, want 6 at least", n)
+	}
+	out := v.Shell(`begin=$(date +%s%N); systemctl stop queuemgr; echo $((($(date +%s%N) - begin) / 1000000))`)
+	var took int
+	if _, err := fmt.Sscan(out, &took); err != nil || took < timeout*1000 || took > (timeout+bound)*1000 {
+		t.Errorf("the stop took %s ms (%v), want %d to %d s", strings.TrimSpace(out), err, timeout, timeout+bound)
+	}
+	t.Logf("the stop took %d ms", took)
+	if left := v.Shell(`pgrep -af '[q]ueuemgr|[s]tubborn' || true`); left != "" {
+		t.Errorf("left running:\n%s", left)
+	}
+	if got := v.Run("systemctl", "show", "--property=ActiveState,Result", "queuemgr.service", "queuemgr-runner.service"); strings.Count(got, "Result=success\n") != 2 || strings.Count(got, "ActiveState=inactive\n") != 2 {
+		t.Errorf("the units are\n%s", got)
+	}
+	v.Run("systemctl", "start", "queuemgr")
+	try(t, v, "timeout 60 queuemgr job wait --tag stubborn") // what a runner could not tell any more the next one does
+	var jobs []job.Job
+	if err := json.Unmarshal([]byte(v.Run("queuemgr", "job", "list", "--tag", "stubborn", "--json")), &jobs); err != nil {
+		t.Fatal(err)
+	}
+	if len(jobs) != 3 {
+		t.Errorf("%d jobs are on record", len(jobs))
+	}
+	for _, j := range jobs {
+		if j.State != job.Stopped || j.Reason != job.ReasonShutdown || j.Signal != 9 {
+			t.Errorf("job %d is %s(%s), signal %d; want stopped(shutdown) by KILL", j.ID, j.State, j.Reason, j.Signal)
 		}
 	}
 }

@@ -202,11 +202,29 @@ func TestServiceBySystemd(t *testing.T) {
 	c.does("root", 5, "service status", "systemctl unmask queuemgr.service")
 	v.Shell(`systemctl unmask queuemgr.service; systemctl daemon-reload`)
 	c.does("root", 4, "service start", "queuemgr.service of the system's service is missing", "nothing was changed", "sudo queuemgr service install")
+	c.does("root", 5, "service status", "hint: its unit is missing, which this repairs: sudo queuemgr service install\n")
+	for _, command := range []string{"service restart", "daemon start", "daemon start --daemon", "daemon restart"} {
+		c.does("root", 4, command, "queuemgr.service of the system's service is missing", "nothing was changed", "sudo queuemgr service install", "queuemgr daemon start --foreground")
+	}
 	if left := processes(v); left != "" {
 		t.Errorf("without its unit it was started: %s", left)
 	}
+	v.Shell(`queuemgr daemon start --foreground >/dev/null 2>&1 & until queuemgr daemon status; do :; done; queuemgr service stop; wait $!`)
+	v.Shell(`chown queuemgr: /var/lib/queuemgr/* /var/log/queuemgr/daemon.log /run/queuemgr/*; rm -f /run/queuemgr/queuemgr.sock`)
 	v.Shell(`mv /root/queuemgr.service /etc/systemd/system/; systemctl daemon-reload`)
 	c.does("root", 0, "service start", "started by systemd")
+
+	// Without its settings it is still the system's.
+	v.Run("mv", "/etc/queuemgr/config.toml", "/root/")
+	c.does("root", 0, "service status", "service  systemd unit queuemgr.service, ", "home     /var/lib/queuemgr\n")
+	c.does("anna", 0, "job add -q --wait -- true")
+	c.does("root", 0, "service restart", "queuemgr.service restarted by systemd")
+	c.does("anna", 0, "job list", "true")
+	c.does("root", 0, "service stop", "queuemgr.service stopped by systemd")
+	c.does("anna", 6, "service start", "only root may start the system's service")
+	c.does("root", 0, "service start", "started by systemd")
+	v.Run("test", "!", "-e", "/var/lib/queuemgr/.local")
+	v.Run("mv", "/root/config.toml", "/etc/queuemgr/")
 }
 
 // TestServiceWithoutSystemd has the system's service on a machine where systemd does not rule, as in a container.

@@ -7,7 +7,7 @@ if [ -n "${proxy:-}" ] && [ "$proxy" != DIRECT ]; then export http_proxy="$proxy
 
 root=/mnt/root
 debootstrap --variant=minbase \
-	--include=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,sudo,procps,logrotate,curl,man-db,bash-completion,python3-minimal \
+	--include=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,sudo,procps,logrotate,curl,man-db,bash-completion,python3-minimal,rpm \
 	"$1" "$root" ${3:+"$3"}
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 : >"$root/etc/machine-id" # each guest gets its own
