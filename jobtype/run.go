@@ -1,0 +1,4 @@
+package jobtype
+
+// Run is one run of a job.
+type Run struct{}
