@@ -75,7 +75,7 @@ func TestPrepareGo(t *testing.T) {
 	}{
 		{name: "defaults", params: `{"source":"a.png"}`, full: `{"quality":90,"source":"a.png","width":800}`},
 		{name: "all", params: `{"source":"a<b&c.png","width":10,"mode":"fit","sizes":[1,2],"wait":"1m","until":"2026-01-02T03:04:05Z","labels":{"a":"b"},"quality":1,"where":{"x":1}}`,
-			full:  `{"labels":{"a":"b"},"mode":"fit","quality":1,"sizes":[1,2],"source":"a<b&c.png","until":"2026-01-02T03:04:05Z","wait":"1m","where":{"x":1,"y":0.5},"width":10}`},
+			full: `{"labels":{"a":"b"},"mode":"fit","quality":1,"sizes":[1,2],"source":"a<b&c.png","until":"2026-01-02T03:04:05Z","wait":"1m","where":{"x":1,"y":0.5},"width":10}`},
 		{name: "no int to Go", params: `{"source":"a","width":10.0}`, field: "params", words: "do not fit"}, // told before the job runs
 		{name: "secret", params: `{"source":"a","password":"hunter2"}`, full: `{"password":"hunter2","quality":90,"source":"a","width":800}`,
 			shown: `{"password":"(secret)","quality":90,"source":"a","width":800}`},
