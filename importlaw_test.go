@@ -27,6 +27,12 @@ var importLaw = map[string]rule{
 	"client":  {own: "job"},
 	"jobtype": {own: "job"},
 
+	"jobs":         {own: "jobtype", libs: "golang.org/x/sys"},
+	"queuemgrtest": {own: "job jobtype internal/types"},
+
+	"examples/myjob":     {own: ". jobtype"},
+	"examples/customweb": {own: ". job"},
+
 	"internal/store":           {own: "job"},
 	"internal/store/sqlite":    {own: "job internal/regular internal/store", libs: "modernc.org/sqlite github.com/pressly/goose/v3 golang.org/x/sys"},
 	"internal/store/jsonl":     {own: "job internal/store", libs: "golang.org/x/sys"},

@@ -20,6 +20,7 @@ import (
 	"github.com/queuemgr/queuemgr/internal/cli"
 	"github.com/queuemgr/queuemgr/internal/httpapi"
 	"github.com/queuemgr/queuemgr/internal/types"
+	"github.com/queuemgr/queuemgr/jobs"
 	"github.com/queuemgr/queuemgr/jobtype"
 )
 
@@ -35,7 +36,7 @@ type App struct {
 }
 
 // New returns a program with everything that queuemgr ships.
-func New() *App { return &App{} }
+func New() *App { return &App{builtIn: []jobtype.Type{&jobs.HTTP{}, &jobs.Files{}}} }
 
 // Main runs the command line in os.Args and returns the process's exit code; see `queuemgr --help`. Where
 // something was added that can't work, it says what and where, and returns 2.

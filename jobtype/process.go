@@ -26,6 +26,8 @@ type Process struct {
 	Environ []string         // NAME=VALUE: QUEUEMGR_PARAMS, NOTIFY_SOCKET and others, see docs/types.md
 	Stderr  io.Writer        // the job's log
 	Stop    <-chan os.Signal // the job is to stop
+	// Calls is told which method is about to run, "Execute", "OnStart", …; may be nil.
+	Calls func(method string)
 }
 
 // Main runs t as the job that this process is, and returns its exit code.
@@ -64,7 +66,7 @@ func (p Process) Run(t Type) int {
 func (p Process) run(ctx context.Context, t Type, run *Run) int {
 	after := context.WithoutCancel(ctx)
 	result := make(chan error, 1)
-	go func() { result <- work(ctx, t, run) }()
+	go func() { result <- p.work(ctx, t, run) }()
 	var err error
 	returned := false
 	select {
@@ -82,16 +84,16 @@ func (p Process) run(ctx context.Context, t Type, run *Run) int {
 	stopped := ctx.Err() != nil
 	var later []error // of the methods after it
 	if h, ok := t.(Stopper); ok && stopped {
-		later = append(later, guard("OnStop", func() error { h.OnStop(after, run); return nil }))
+		later = append(later, p.guard("OnStop", func() error { h.OnStop(after, run); return nil }))
 	}
 	if !returned {
 		err = <-result // or KILL, when the grace is over
 	}
 	if h, ok := t.(ErrorHandler); ok && err != nil && !stopped {
-		later = append(later, guard("OnError", func() error { h.OnError(after, run, err); return nil }))
+		later = append(later, p.guard("OnError", func() error { h.OnError(after, run, err); return nil }))
 	}
 	if h, ok := t.(Ender); ok {
-		later = append(later, guard("OnEnd", func() error { h.OnEnd(after, run); return nil }))
+		later = append(later, p.guard("OnEnd", func() error { h.OnEnd(after, run); return nil }))
 	}
 	if stopped && errors.Is(err, context.Canceled) {
 		err = ErrStopped
@@ -100,21 +102,24 @@ func (p Process) run(ctx context.Context, t Type, run *Run) int {
 }
 
 // work prepares and does the work.
-func work(ctx context.Context, t Type, run *Run) error {
+func (p Process) work(ctx context.Context, t Type, run *Run) error {
 	if h, ok := t.(Starter); ok {
-		if err := guard("OnStart", func() error { return h.OnStart(ctx, run) }); err != nil {
+		if err := p.guard("OnStart", func() error { return h.OnStart(ctx, run) }); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
 			return ErrStopped
 		}
 	}
-	return guard("Execute", func() error { return t.Execute(ctx, run) })
+	return p.guard("Execute", func() error { return t.Execute(ctx, run) })
 }
 
 // guard calls a method in a goroutine of its own: a panic, or the end of the goroutine, is an
 // error.
-func guard(method string, call func() error) error {
+func (p Process) guard(method string, call func() error) error {
+	if p.Calls != nil {
+		p.Calls(method)
+	}
 	done := make(chan error, 1)
 	go func() {
 		err := fmt.Errorf("%s ended its goroutine (runtime.Goexit)", method)
