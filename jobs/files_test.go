@@ -29,7 +29,7 @@ import (
 func grow(t testing.TB, root string, n int) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
-	b := make([]byte, 4096)
+	b := make([]byte, 512)
 	old := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 	must := func(err error) {
 		if err != nil {
@@ -215,7 +215,7 @@ func TestFilesStop(t *testing.T) {
 	if err := os.WriteFile(big, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(big, 2<<30); err != nil { // a hole: it takes long to read and no room
+	if err := os.Truncate(big, 512<<20); err != nil { // a hole: it takes long to read and no room
 		t.Fatal(err)
 	}
 	before := look(t, filepath.Join(source, "d00"))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -119,9 +120,15 @@ type field struct {
 	omit bool   // has omitempty or omitzero
 }
 
+// known are the fields of structs, by type: parameters are decoded at each addition, too.
+var known sync.Map
+
 // fieldsOf returns the fields of struct type t that are members of its JSON, those of embedded structs
 // among them, in their order.
 func fieldsOf(t reflect.Type) []field {
+	if list, ok := known.Load(t); ok {
+		return list.([]field)
+	}
 	var list []field
 	for _, f := range reflect.VisibleFields(t) {
 		tag, _ := f.Tag.Lookup("json")
@@ -135,6 +142,7 @@ func fieldsOf(t reflect.Type) []field {
 		options = "," + options + ","
 		list = append(list, field{StructField: f, name: name, omit: strings.Contains(options, ",omitempty,") || strings.Contains(options, ",omitzero,")})
 	}
+	known.Store(t, list)
 	return list
 }
 
