@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -160,12 +161,38 @@ func names(t *testing.T, dir string) (list []string) {
 
 const many = 10_000
 
+// built says that program has run.
+var built bool
+
+// program builds the shipped program, which runs a job as the daemon has it run, without the race detector.
+var program = sync.OnceValues(func() (string, error) {
+	built = true
+	dir, err := os.MkdirTemp("", "queuemgr")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "queuemgr")
+	if out, err := exec.Command("go", "build", "-o", path, "../cmd/queuemgr").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func shipped(t *testing.T) queuemgrtest.Option {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return queuemgrtest.OfProgram(path)
+}
+
 func TestFilesCopy(t *testing.T) {
 	dir := room(t)
 	source, target := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	grow(t, source, many)
 	want := look(t, source)
-	r := queuemgrtest.Run(t, &jobs.Files{}, map[string]any{"op": "copy", "sources": []string{source}, "destination": target}, queuemgrtest.AsChild())
+	r := queuemgrtest.Run(t, &jobs.Files{}, map[string]any{"op": "copy", "sources": []string{source}, "destination": target}, shipped(t))
 	v := filesResult(t, r)
 	if d := cmp.Diff(want, look(t, target)); d != "" {
 		t.Errorf("the copy is another (-want +got):\n%.2000s", d)
@@ -185,7 +212,7 @@ func TestFilesArchive(t *testing.T) {
 	dir := room(t)
 	source, target := filepath.Join(dir, "a"), filepath.Join(dir, "a.tar.gz")
 	grow(t, source, many)
-	r := queuemgrtest.Run(t, &jobs.Files{}, map[string]any{"op": "archive", "sources": []string{source}, "destination": target}, queuemgrtest.AsChild())
+	r := queuemgrtest.Run(t, &jobs.Files{}, map[string]any{"op": "archive", "sources": []string{source}, "destination": target}, shipped(t))
 	v := filesResult(t, r)
 	data, err := os.ReadFile(target)
 	if err != nil {
@@ -227,7 +254,7 @@ func TestFilesStop(t *testing.T) {
 		for _, child := range []bool{true, false} {
 			var how []queuemgrtest.Option
 			if child {
-				how = append(how, queuemgrtest.AsChild())
+				how = append(how, shipped(t))
 			}
 			j := queuemgrtest.Start(t, &jobs.Files{}, map[string]any{"op": c.op, "sources": []string{source}, "destination": filepath.Join(c.dir, c.name)}, how...)
 			j.Until(func(r queuemgrtest.Report) bool { return r.Progress > 0 })
@@ -249,7 +276,7 @@ func TestFilesStop(t *testing.T) {
 	// After a KILL something hidden stays, and the name is not there; another attempt clears it away.
 	target := filepath.Join(dir, "b.tar.gz")
 	params := map[string]any{"op": "archive", "sources": []string{source}, "destination": target}
-	j := queuemgrtest.Start(t, &jobs.Files{}, params, queuemgrtest.AsChild())
+	j := queuemgrtest.Start(t, &jobs.Files{}, params, shipped(t))
 	j.Until(func(r queuemgrtest.Report) bool { return r.Progress > 0 })
 	j.Signal(syscall.SIGKILL)
 	if r := j.Wait(); r.ExitCode != -1 {
@@ -261,7 +288,7 @@ func TestFilesStop(t *testing.T) {
 	if err := os.Remove(big); err != nil {
 		t.Fatal(err)
 	}
-	filesResult(t, queuemgrtest.Run(t, &jobs.Files{}, params))
+	filesResult(t, queuemgrtest.Run(t, &jobs.Files{}, params, shipped(t)))
 	if d := cmp.Diff([]string{"a", "b.tar.gz"}, names(t, dir)); d != "" {
 		t.Error(d)
 	}

@@ -70,9 +70,9 @@ func Env(environ ...string) Option {
 // childVariable names the type that this program is to run as a job.
 const childVariable = "QUEUEMGRTEST_CHILD"
 
-// Main is for TestMain: it runs the tests and ends the program. Where the program was started by AsChild, it is a job
+// Main is for TestMain, whose *testing.M m is: it runs the tests and ends the program. Where the program was started by AsChild, it is a job
 // of one of the types instead.
-func Main(m *testing.M, list ...jobtype.Type) {
+func Main(m interface{ Run() int }, list ...jobtype.Type) {
 	name := os.Getenv(childVariable)
 	for _, t := range list {
 		if name != "" && jobtype.Describe(t).Name == name {
