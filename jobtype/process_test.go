@@ -41,6 +41,8 @@ type Scene struct {
 	InEnd   string        `json:"in_end,omitempty"`
 	N       int           `json:"n,omitempty"`
 	For     time.Duration `json:"for,omitempty"`
+
+	none map[string]int
 }
 
 func say(what string) { fmt.Println(what) }
@@ -54,8 +56,7 @@ func (s *Scene) act(ctx context.Context, run *jobtype.Run, what string) error {
 	case "retry after":
 		return jobtype.RetryAfter(errors.New("busy"), 1500*time.Millisecond)
 	case "panic":
-		var none map[string]int
-		none["a"] = 1
+		s.none["a"] = 1
 	case "panic error":
 		panic(fmt.Errorf("wrapped: %w", os.ErrNotExist))
 	case "goexit":
@@ -67,7 +68,7 @@ func (s *Scene) act(ctx context.Context, run *jobtype.Run, what string) error {
 	case "wait and finish":
 		say("waits")
 		<-ctx.Done()
-		if context.Cause(ctx) != jobtype.ErrStopped {
+		if !errors.Is(context.Cause(ctx), jobtype.ErrStopped) {
 			return fmt.Errorf("cause: %w", context.Cause(ctx))
 		}
 	case "deaf":

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -77,12 +78,14 @@ func (h *Handler) custom(c Custom) http.HandlerFunc {
 			return
 		}
 		defer func() {
-			if v := recover(); v != nil && v != http.ErrAbortHandler {
-				h.o.Log.Error("a route of this program panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
-				panic(http.ErrAbortHandler) // the client sees that its answer is not whole
-			} else if v != nil {
-				panic(v)
+			v := recover()
+			if v == nil {
+				return
 			}
+			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				h.o.Log.Error("a route of this program panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+			}
+			panic(http.ErrAbortHandler) // the client sees that its answer is not whole
 		}()
 		c.Handler.ServeHTTP(w, r.WithContext(ctx))
 	}

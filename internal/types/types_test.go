@@ -33,11 +33,14 @@ type Resize struct {
 		X float64 `json:"x"`
 		Y float64 `json:"y" default:"0.5"`
 	} `json:"where,omitzero"`
-	hidden func()
+	begun  time.Time
 	Client any `json:"-"`
 }
 
-func (*Resize) Execute(context.Context, *jobtype.Run) error { return nil }
+func (r *Resize) Execute(context.Context, *jobtype.Run) error {
+	r.begun = time.Now()
+	return nil
+}
 
 func (*Resize) Describe() jobtype.Description {
 	return jobtype.Description{Summary: "makes pictures smaller", Queue: "images", Timeout: time.Minute, Watchdog: 5 * time.Second,
@@ -234,7 +237,7 @@ func TestTypes(t *testing.T) {
 	if k.Source != "program" || k.Description != "makes pictures smaller" || string(k.Example) != `{"source":"a.png"}` {
 		t.Errorf("%+v", k)
 	}
-	if at := strings.Index(string(k.Schema), `"source"`); at < 0 || at > strings.Index(string(k.Schema), `"width"`) || strings.Contains(string(k.Schema), "Client") {
+	if at := strings.Index(string(k.Schema), `"source"`); at < 0 || at > strings.Index(string(k.Schema), `"width"`) || strings.Contains(string(k.Schema), "Client") || strings.Contains(string(k.Schema), "begun") {
 		t.Errorf("the schema does not have the fields in order: %s", k.Schema)
 	}
 	k.Secret[0] = "x" // what is given out is a copy
