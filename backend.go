@@ -22,12 +22,12 @@ import (
 )
 
 // backend gives the commands what needs the daemon's packages.
-type backend struct{}
+type backend struct{ app *App }
 
 var _ cli.Backend = backend{}
 
 // RunDaemon implements cli.Backend.
-func (backend) RunDaemon(ctx context.Context, d cli.Daemon) error { return runDaemon(ctx, d) }
+func (b backend) RunDaemon(ctx context.Context, d cli.Daemon) error { return runDaemon(ctx, b.app, d) }
 
 // RunRunner implements cli.Backend.
 func (backend) RunRunner(args []string) int { return runner.Main(args) }

@@ -27,6 +27,7 @@ import (
 	"github.com/queuemgr/queuemgr/internal/store/jsonl"
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
 	"github.com/queuemgr/queuemgr/internal/systemd"
+	"github.com/queuemgr/queuemgr/internal/types"
 	"github.com/queuemgr/queuemgr/job"
 	page "github.com/queuemgr/queuemgr/web"
 )
@@ -45,6 +46,7 @@ const httpGrace = 3 * time.Second
 // daemon is the running parts of a daemon, from the first made to the last.
 type daemon struct {
 	cli.Daemon
+	app    *App
 	c      *config.Config // to begin with
 	now    atomic.Pointer[config.Config]
 	log    *slog.Logger
@@ -56,6 +58,7 @@ type daemon struct {
 	jsonl     *jsonl.Writer
 	hub       *engine.Hub
 	store     *sqlite.Store
+	types     *types.Registry
 
 	engine *engine.Engine
 	web    *web // nil = no port is wanted
@@ -63,10 +66,10 @@ type daemon struct {
 }
 
 // runDaemon serves c's home until ctx ends, which leaves jobs running, or Shutdown is asked for.
-func runDaemon(ctx context.Context, how cli.Daemon) (err error) {
+func runDaemon(ctx context.Context, app *App, how cli.Daemon) (err error) {
 	debug.SetGCPercent(gcPercent)
 	c := how.Config
-	d := &daemon{Daemon: how, c: c, level: new(slog.LevelVar)}
+	d := &daemon{Daemon: how, app: app, c: c, level: new(slog.LevelVar)}
 	d.now.Store(c)
 	d.level.Set(c.LogLevel)
 	d.inJournal = d.Console != nil && systemd.JournalWanted()
@@ -82,6 +85,9 @@ func runDaemon(ctx context.Context, how cli.Daemon) (err error) {
 
 	following, stopFollowing := context.WithCancel(context.Background())
 	defer stopFollowing()
+	if err := d.openTypes(); err != nil {
+		return err
+	}
 	if err := d.openRegistry(ctx); err != nil {
 		return err
 	}
@@ -175,7 +181,7 @@ func (d *daemon) startEngine(ctx context.Context) error {
 	d.engine, err = engine.Start(ctx, engine.Options{
 		Store: d.store, Hub: d.hub, Dial: runnerStarter(d.c.Paths, d.log).Dial, Now: time.Now, NewRunID: newRunID, Log: d.log,
 		Node: d.c.Node, Version: Version(), Home: d.c.Paths.Home, LogDir: d.c.Paths.JobLogs(), ProcDir: d.c.ProcDir,
-		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Problems: []func() string{d.jsonl.Problem}, Web: d.web.status, BeforePrune: d.safelyWritten,
+		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Problems: []func() string{d.jsonl.Problem, d.typesProblem}, Web: d.web.status, BeforePrune: d.safelyWritten,
 	})
 	return err
 }
@@ -194,6 +200,7 @@ func (d *daemon) readSettings() (engine.Settings, job.Reloaded, error) {
 		d.log.Error("open the log anew", "error", err)
 		return engine.Settings{}, job.Reloaded{}, err
 	}
+	d.reloadTypes()
 	what := d.now.Swap(c).Compare(c)
 	what.Restart = d.c.Compare(c).Restart // what is in force is what the daemon began with
 	d.level.Set(c.LogLevel)
@@ -300,7 +307,7 @@ func (d *daemon) guard(ctx context.Context) (handler *httpapi.Handler, stop func
 	}
 	d.gate.Store(gate)
 	service := auth.New(d.engine, auth.Options{UID: uid, GID: uint32(os.Getegid()), RoleOf: roles, Accounts: d.accounts(), Audit: audit})
-	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy, Page: page.Page(), Metrics: d.metrics}
+	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy, Page: page.Page(), Metrics: d.metrics, Custom: d.app.routes}
 	if d.web != nil {
 		o.Hosts = d.web.names
 	}

@@ -23,8 +23,15 @@ type rule struct {
 var importLaw = map[string]rule{
 	"": {own: "*", libs: "*"},
 
-	"job":    {},
-	"client": {own: "job"},
+	"job":     {},
+	"client":  {own: "job"},
+	"jobtype": {own: "job"},
+
+	"jobs":         {own: "jobtype", libs: "golang.org/x/sys"},
+	"queuemgrtest": {own: "job jobtype internal/types"},
+
+	"examples/myjob":     {own: ". jobtype"},
+	"examples/customweb": {own: ". job"},
 
 	"internal/store":           {own: "job"},
 	"internal/store/sqlite":    {own: "job internal/regular internal/store", libs: "modernc.org/sqlite github.com/pressly/goose/v3 golang.org/x/sys"},
@@ -57,6 +64,7 @@ var importLaw = map[string]rule{
 	"internal/doctor":      {own: "job internal/config internal/flock internal/install internal/regular internal/runas internal/systemd", libs: "golang.org/x/sys"},
 	"internal/cli":         {own: "job client internal/config internal/doctor internal/flock internal/install internal/joblog internal/runner/launch internal/systemd internal/tcp", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
 	"internal/systemd":     {libs: "github.com/coreos/go-systemd/v22"},
+	"internal/types":       {own: "job jobtype internal/config internal/regular", libs: "github.com/google/jsonschema-go github.com/pelletier/go-toml/v2"},
 	"internal/servicetest": {own: "job", libs: "github.com/google/go-cmp"},
 
 	"cmd/queuemgr":        {own: "."},

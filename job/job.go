@@ -45,6 +45,7 @@ type Job struct {
 	Progress    *int            `json:"progress,omitempty"` // 0..100
 	StatusText  string          `json:"status_text,omitempty"`
 	Result      json.RawMessage `json:"result,omitempty"`
+	Notes       []string        `json:"notes,omitempty"` // what was refused of what the job sent, hooks that failed
 	Usage       *Usage          `json:"usage,omitempty"`
 	Error       string          `json:"error,omitempty"`
 	After       []int64         `json:"after,omitempty"`
@@ -58,6 +59,9 @@ type Job struct {
 	OnLost     OnLost   `json:"on_lost,omitempty"`     // "" = fail
 	Split      bool     `json:"split,omitempty"`       // stderr has a log of its own
 	Umask      *uint32  `json:"umask,omitempty"`
+
+	Watchdog     Duration `json:"watchdog,omitempty"`      // silence after which it is stopped; 0 = none
+	SuccessCodes []int    `json:"success_codes,omitempty"` // exit codes besides 0 that count as completed
 
 	// Fence grows with each claim of the job; the write of an older claim is refused.
 	Fence uint64 `json:"fence,omitempty"`

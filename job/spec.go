@@ -31,6 +31,9 @@ type Spec struct {
 	OnLost     OnLost   `json:"on_lost,omitempty"`
 	Split      bool     `json:"split,omitempty"`
 	Hold       bool     `json:"hold,omitempty"`
+
+	Watchdog     Duration `json:"watchdog,omitempty"`      // 0 = the type's
+	SuccessCodes []int    `json:"success_codes,omitempty"` // nil = the type's
 }
 
 // Batch is a number of jobs to add all together or not at all.

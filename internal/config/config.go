@@ -23,6 +23,7 @@ type Config struct {
 	PIDFile                 string        // where the daemon writes its process number
 	RegistryPath            string        // of registry.jsonl
 	ProcDir                 string        // holds proc/
+	TypesDir                string        // files of job types
 	ShutdownTimeout         time.Duration //
 	CleanupInterval         time.Duration //
 	MaxConcurrentJobs       int64         //

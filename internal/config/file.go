@@ -13,10 +13,11 @@ import (
 	"github.com/queuemgr/queuemgr/job"
 )
 
-// position is a place in a file, counting from 1.
-type position struct{ line, column int }
+// Position is a place in a file, counting from 1.
+type Position struct{ Line, Column int }
 
-func (p position) in(file string) string { return fmt.Sprintf("%s:%d:%d", file, p.line, p.column) }
+// In returns file:line:column.
+func (p Position) In(file string) string { return fmt.Sprintf("%s:%d:%d", file, p.Line, p.Column) }
 
 // parse reads the text of a settings file into c.
 func (c *Config) parse(file string, data []byte) error {
@@ -25,12 +26,12 @@ func (c *Config) parse(file string, data []byte) error {
 		if e := (*toml.DecodeError)(nil); errors.As(err, &e) {
 			line, column := e.Position()
 			return &job.Error{Code: job.Invalid, Line: line, Err: err,
-				Message: fmt.Sprintf("%s: not valid TOML: %s", position{line, column}.in(file), strings.TrimPrefix(e.Error(), "toml: ")),
+				Message: fmt.Sprintf("%s: not valid TOML: %s", Position{line, column}.In(file), strings.TrimPrefix(e.Error(), "toml: ")),
 				Hint:    `a setting is a line like: max_concurrent_jobs = 50`}
 		}
 		return &job.Error{Code: job.Invalid, Message: fmt.Sprintf("%s: not valid TOML: %v", file, err), Err: err}
 	}
-	places, err := keyPositions(data)
+	places, err := KeyPositions(data)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", file, err)
 	}
@@ -39,10 +40,10 @@ func (c *Config) parse(file string, data []byte) error {
 	// In the order of the file, so that the first mistake is the one that is told.
 	keys := slices.SortedFunc(maps.Keys(flat), func(a, b string) int {
 		pa, pb := places[a], places[b]
-		if pa.line != pb.line {
-			return pa.line - pb.line
+		if pa.Line != pb.Line {
+			return pa.Line - pb.Line
 		}
-		return pa.column - pb.column
+		return pa.Column - pb.Column
 	})
 	for _, key := range keys {
 		if err := c.setFromFile(file, places[key], key, flat[key]); err != nil {
@@ -52,11 +53,11 @@ func (c *Config) parse(file string, data []byte) error {
 	return nil
 }
 
-func (c *Config) setFromFile(file string, at position, key string, value any) error {
-	origin := fmt.Sprintf("%s:%d", file, at.line)
+func (c *Config) setFromFile(file string, at Position, key string, value any) error {
+	origin := fmt.Sprintf("%s:%d", file, at.Line)
 	if name, isLimit := strings.CutPrefix(key, typeLimits+"."); isLimit {
 		if err := checkTypeLimit(name, value); err != nil {
-			return located(at.in(file), key, at.line, err)
+			return located(at.In(file), key, at.Line, err)
 		}
 		c.TypeLimits[name] = value.(int64)
 		c.origins[key] = origin
@@ -67,17 +68,17 @@ func (c *Config) setFromFile(file string, at position, key string, value any) er
 		return unknownKey(file, at, key)
 	}
 	if err := s.set(c, value, false); err != nil {
-		return located(at.in(file), key, at.line, err)
+		return located(at.In(file), key, at.Line, err)
 	}
 	c.origins[key] = origin
 	return nil
 }
 
-func unknownKey(file string, at position, key string) error {
-	e := &job.Error{Code: job.Invalid, Field: key, Line: at.line,
-		Message: fmt.Sprintf("%s: unknown setting %q", at.in(file), key)}
+func unknownKey(file string, at Position, key string) error {
+	e := &job.Error{Code: job.Invalid, Field: key, Line: at.Line,
+		Message: fmt.Sprintf("%s: unknown setting %q", at.In(file), key)}
 	if slices.Contains(tables, key) || key == typeLimits {
-		e.Message = fmt.Sprintf("%s: %s is a table", at.in(file), key)
+		e.Message = fmt.Sprintf("%s: %s is a table", at.In(file), key)
 		e.Hint = fmt.Sprintf("write [%s] on a line of its own and the settings below it", key)
 		return e
 	}
@@ -102,11 +103,11 @@ func flatten(flat map[string]any, prefix string, tree map[string]any) {
 	}
 }
 
-// keyPositions returns where each key and table of a valid TOML text begins.
-func keyPositions(data []byte) (map[string]position, error) {
+// KeyPositions returns where each key and table of a valid TOML text begins, by its dotted name.
+func KeyPositions(data []byte) (map[string]Position, error) {
 	var p unstable.Parser
 	p.Reset(data)
-	places := map[string]position{}
+	places := map[string]Position{}
 	table := ""
 	for p.NextExpression() {
 		switch node := p.Expression(); node.Kind {
@@ -119,7 +120,7 @@ func keyPositions(data []byte) (map[string]position, error) {
 	return places, p.Error()
 }
 
-func keyValue(p *unstable.Parser, places map[string]position, prefix string, node *unstable.Node) {
+func keyValue(p *unstable.Parser, places map[string]Position, prefix string, node *unstable.Node) {
 	key := dotted(p, places, prefix, node.Key())
 	if value := node.Value(); value.Kind == unstable.InlineTable {
 		for children := value.Children(); children.Next(); {
@@ -129,7 +130,7 @@ func keyValue(p *unstable.Parser, places map[string]position, prefix string, nod
 }
 
 // dotted returns prefix and the key's parts joined by dots, and notes where each part begins.
-func dotted(p *unstable.Parser, places map[string]position, prefix string, parts unstable.Iterator) string {
+func dotted(p *unstable.Parser, places map[string]Position, prefix string, parts unstable.Iterator) string {
 	key := strings.TrimSuffix(prefix, ".")
 	for parts.Next() {
 		node := parts.Node()
@@ -139,7 +140,7 @@ func dotted(p *unstable.Parser, places map[string]position, prefix string, parts
 		key += string(node.Data)
 		if _, seen := places[key]; !seen {
 			start := p.Shape(node.Raw).Start
-			places[key] = position{start.Line, start.Column}
+			places[key] = Position{start.Line, start.Column}
 		}
 	}
 	return key

@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,9 @@ var settings = []setting{
 	{key: "proc_dir", restart: true, about: "folder that holds proc/, where each running job has a folder; best on tmpfs",
 		field:   func(c *Config) any { return &c.ProcDir },
 		initial: func(c *Config) any { return c.Paths.Run }},
+	{key: "types_dir", restart: true, about: "folder with job types of your own, one or more in each *.toml; read again by a reload",
+		field:   func(c *Config) any { return &c.TypesDir },
+		initial: func(c *Config) any { return filepath.Join(filepath.Dir(c.Paths.Config), "types.d") }},
 	{key: "shutdown_timeout", about: `how long jobs get to end when the service stops; seconds, or "1m30s"`,
 		field: func(c *Config) any { return &c.ShutdownTimeout }, max: day, flag: true,
 		initial: func(*Config) any { return 30 * time.Second }},

@@ -33,6 +33,8 @@ type Options struct {
 	Metrics func(context.Context) ([]byte, error)
 	// Page answers GET for what is no part of the API; nil = one at / that says how to build it.
 	Page http.Handler
+	// Custom are routes of the program's author, which CheckCustom has found right.
+	Custom []Custom
 	// Heartbeat is how often an event stream without events says that it lives; 0 = 15 s.
 	Heartbeat time.Duration
 	// WriteTimeout is how long a reader of a stream may take nothing before it is dropped; 0 = 30 s.
@@ -72,6 +74,9 @@ func New(o Options) *Handler {
 	for i := range h.routes {
 		rt := &h.routes[i]
 		h.mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) { h.serve(rt, w, r) })
+	}
+	for _, c := range o.Custom {
+		h.mux.HandleFunc(c.Pattern, h.custom(c))
 	}
 	h.mux.HandleFunc("/", h.noRoute)
 	return h

@@ -9,7 +9,10 @@
 // as they happen. The daemon commits events and its cursor in one transaction and then sends Ack.
 package wire
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Proto is the newest protocol version this code speaks. Both sides use the lower of the two.
 const Proto = 1
@@ -30,6 +33,7 @@ type Message struct {
 	Welcome *Welcome `json:"welcome,omitempty"`
 	Refused *Refused `json:"refused,omitempty"`
 	Events  []Event  `json:"events,omitempty"`
+	Reports []Report `json:"reports,omitempty"`
 	Bye     *Bye     `json:"bye,omitempty"`
 }
 
@@ -64,6 +68,10 @@ type Welcome struct {
 	// Drops says that the runner is root and starts every run as Start.User. A runner that does not say
 	// so ignores User: a daemon whose jobs run as different accounts must not start any on it.
 	Drops bool `json:"drops,omitempty"`
+
+	// Reports says that the runner makes folders of runs and sends Reports. One that does not say so ignores
+	// Start.Dir, Params, View, Stdin and WatchdogMS: a daemon must start no run on it that needs them.
+	Reports bool `json:"takes_reports,omitempty"`
 }
 
 // RunState says how far the runner got with a run.
@@ -121,7 +129,52 @@ type Start struct {
 	// token or the web: the runner's policy decides from both.
 	User string  `json:"user,omitempty"`
 	By   *uint32 `json:"by,omitempty"`
+
+	// Dir is the run's folder (job.QUEUEMGR_DIR), "" = the runner makes none. The runner makes it before the
+	// fork, gives it to the run's account, puts params.json (0400), status, cmdline and pid into it, keeps
+	// status and progress up to date, takes result.json from it at the end, and removes it then.
+	Dir string `json:"dir,omitempty"`
+	// Params is what params.json holds. Only with Dir.
+	Params json.RawMessage `json:"params,omitempty"`
+	// View is the beginning of the file status in Dir: lines "Key: value" that stay as they are. The
+	// runner adds State, Pid, Progress and StatusText.
+	View string `json:"view,omitempty"`
+	// Stdin is what the run reads as its standard input, then end of file; nil = /dev/null.
+	Stdin []byte `json:"stdin,omitempty"`
+	// WatchdogMS is how long the run may send nothing to the notify socket before it is stopped as by
+	// its time limit, Event.Why being WhyWatchdog; 0 = for ever. Any datagram of the run counts.
+	WatchdogMS int64 `json:"watchdog_ms,omitempty"`
 }
+
+// WhyWatchdog is Event.Why of a run that was stopped because it was silent (Cause CauseTimeout).
+const WhyWatchdog = "watchdog"
+
+// Report is what a run has said of itself so far: the whole of it, so that the newest replaces
+// all before. It is not acknowledged: the runner sends those of all live runs again after Welcome,
+// and the last one comes with Exited. It changes at most once a second for each run, the first at once.
+type Report struct {
+	RunID string `json:"run_id,omitempty"` // not in Event.Report
+	JobID int64  `json:"job_id,omitempty"`
+	Fence uint64 `json:"fence,omitempty"`
+
+	Progress *int            `json:"progress,omitempty"` // 0 to 100, never less than before
+	Status   string          `json:"status,omitempty"`   // STATUS=, valid UTF-8, cut at MaxStatus bytes
+	Result   json.RawMessage `json:"result,omitempty"`   // valid JSON
+	// Refused is what was wrong with things that the run, or somebody else in its name, has sent, in
+	// words, the first MaxRefused of them; RefusedMore counts the others.
+	Refused     []string `json:"refused,omitempty"`
+	RefusedMore int      `json:"refused_more,omitempty"`
+}
+
+// Limits of a Report. A datagram holds at most MaxDatagram bytes; a larger result is a file.
+const (
+	MaxStatus      = 1024
+	MaxDatagram    = 64<<10 + 4<<10
+	MaxResult      = 64 << 10 // bytes, in a datagram
+	MaxResultFile  = 1 << 20  // bytes of result.json
+	MaxRefused     = 5
+	MaxRefusedText = 256
+)
 
 // Stop asks for the end of a run's whole process tree. A run that ended before the signal keeps
 // its own outcome. A second Stop may shorten the grace or force, never lengthen it.
@@ -192,6 +245,8 @@ type Event struct {
 	Error    string `json:"error,omitempty"`
 	Errno    int    `json:"errno,omitempty"` // of CauseSpawn
 	Usage    *Usage `json:"usage,omitempty"`
+
+	Report *Report `json:"report,omitempty"` // the run's last; nil = it said nothing
 }
 
 // Usage is what a run consumed, its waited-for descendants included (getrusage(2)).
