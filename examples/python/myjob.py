@@ -1,4 +1,4 @@
-"""The example of the Python service, as it was."""
+"""The example job of the Python service: its five methods, with work that can be watched."""
 
 import time
 

@@ -178,7 +178,7 @@ class Floods(Traced):
         while time.monotonic() - begin < 1:
             self.set_progress(n % 100)
             n += 1
-        self.say(f"reports {n}")
+        self.say(f"reports {n} {time.monotonic() - begin}")
         self.set_progress(99.9)
         self.set_description("last words")
 
