@@ -290,7 +290,8 @@ class Client:
                 raise Unavailable(f"no safe connection to the daemon at {where}: {err}", "give the service's own certificate with tls=", "unavailable") from err
             raise Unavailable(f"no daemon answers at {where}: {err}", "start it: queuemgr service start", "unavailable") from err
         try:
-            connection.request(method, path, content, headers)
+            below = "" if self._url is None else self._url.path.rstrip("/")
+            connection.request(method, below + path, content, headers)
             answer = connection.getresponse()
             if answer.status // 100 != 2:
                 raise _problem(answer)

@@ -168,8 +168,8 @@ class Reporter:
 
 
 def one_line(text: Any) -> str:
-    """Return text in one line that UTF-8 can say, cut at MAX_TEXT bytes."""
-    line = " ".join(str(text).split())
+    """Return text in one line without NUL that UTF-8 can say, cut at MAX_TEXT bytes."""
+    line = " ".join(str(text).replace("\0", " ").split())
     return line.encode(errors="replace")[:MAX_TEXT].decode(errors="ignore")
 
 

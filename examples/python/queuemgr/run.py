@@ -20,8 +20,9 @@ from typing import Any, Optional, Type
 from queuemgr import report
 from queuemgr.jobs.base import JobFailed, JobStopped, QueueJobBase
 
-# Signals that tell a job to stop. One that is ignored from the start, as nohup does, stays so.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Signals that may tell a job to stop: which one it is, its record says. One that is ignored from the
+# start, as nohup does, or that the job uses itself, stays so; SIGTERM always means a stop.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Unusable(Exception):
@@ -218,7 +219,7 @@ class Run:
                 report.current().error(f"{name}: {_words(exc)}")
 
     def _catch_signals(self) -> None:
-        self._caught = [s for s in STOP_SIGNALS if s == signal.SIGTERM or signal.getsignal(s) != signal.SIG_IGN]
+        self._caught = [s for s in STOP_SIGNALS if s == signal.SIGTERM or signal.getsignal(s) in (signal.SIG_DFL, signal.default_int_handler)]
         for number in self._caught:
             signal.signal(number, self._told_to_stop)
 

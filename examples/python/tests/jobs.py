@@ -47,7 +47,7 @@ class Traced(QueueJobBase):
 class Success(Traced):
     def work(self):
         self.set_progress(40)
-        self.set_description("half\nway")
+        self.set_description("half\nw\0y")
         self.set_result({"wörd": 1})
 
 

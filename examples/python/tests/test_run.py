@@ -95,7 +95,7 @@ class Hooks(JobTest):
         self.run_job("Success")
         self.check(0, "on_start", "execute", "on_end")
         self.assertEqual((self.out, self.err), ("", ""))
-        self.assertEqual(self.last(), {"X_QUEUEMGR_PROGRESS": "40", "STATUS": "half way", "X_QUEUEMGR_RESULT": '{"wörd":1}'})
+        self.assertEqual(self.last(), {"X_QUEUEMGR_PROGRESS": "40", "STATUS": "half w y", "X_QUEUEMGR_RESULT": '{"wörd":1}'})
 
     def test_without_a_service(self):
         for name in ("NOTIFY_SOCKET", "QUEUEMGR_JOB_ID", "QUEUEMGR_RUN_ID", "QUEUEMGR_DIR"):
@@ -150,7 +150,7 @@ class Hooks(JobTest):
         self.check(0, "on_start", "execute", "on_end")
 
     def test_stop(self):
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             with self.subTest(number):
                 self.stop_job("Waits", number)
                 self.check(-number, "on_start", "execute", "on_stop", "on_end")
