@@ -55,7 +55,7 @@ help: ## explain each target
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: check-format vet check-generated unit e2e $(BROWSER) ## all checks and tests but lint; needs Go, make, gcc and git; for the page's also Node, npm and chromium
+test: check-format vet check-generated unit e2e $(BROWSER) ## all checks and tests but lint; needs Go, make, gcc, git and python3; for the page's also Node, npm and chromium
 	@echo "make test: all checks and tests passed"
 
 # Stands for test-web where what it needs is not there.

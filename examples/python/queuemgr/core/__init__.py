@@ -1,0 +1,1 @@
+"""Names that class files of the Python service import."""

@@ -1,0 +1,1 @@
+"""The base of job classes is in queuemgr.jobs.base."""
