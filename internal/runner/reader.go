@@ -36,7 +36,7 @@ const (
 	// maxParents is how far up a sender's parents are looked at.
 	maxParents = 64
 	// maxReaders bounds those that are held.
-	maxReaders = 16
+	maxReaders = 8
 )
 
 // heldAfter is how long reading may take, twice in a row, so that a machine that slept does not count.
@@ -65,36 +65,44 @@ func (r *reader) run() {
 	}
 }
 
-// read has everything taken off the socket that is there now. It says whether that can be done at all: not
-// while too many readers are held. One goroutine calls it.
+// read has everything taken off the socket that is there now. It says whether that was done: not while too
+// many readers are held. One goroutine calls it.
 func (h *hearing) read() bool {
-	if h.reader == nil {
-		if h.held.Load() >= maxReaders {
-			return false
+	for h.reader != nil || h.held.Load() < maxReaders {
+		if h.reader == nil {
+			h.reader = newReader(h)
+			h.readers.Go(h.reader.run)
 		}
-		r := newReader(h)
-		h.reader = r
-		h.readers.Go(r.run)
+		if h.reader.read(h.patience) {
+			return true
+		}
+		h.leave(h.reader)
 	}
-	r := h.reader
+	return false
+}
+
+// read has the reader read. It says whether that came to its end in time.
+func (r *reader) read(patience *time.Timer) bool {
 	r.do <- struct{}{}
 	for range 2 {
-		h.patience.Reset(heldAfter)
+		patience.Reset(heldAfter)
 		select {
 		case <-r.done:
-			h.patience.Stop()
+			patience.Stop()
 			return true
-		case <-h.patience.C:
+		case <-patience.C:
 		}
 	}
-	h.leave(r)
-	return true
+	return false
 }
 
 // leave leaves a reader behind that is held.
 func (h *hearing) leave(r *reader) {
-	h.log.Error("reading the notify socket is held up, by a descriptor that somebody sent along or a process of his; "+
-		"what jobs said at their end meanwhile may be missing", "held", h.held.Add(1))
+	held := h.held.Add(1)
+	h.log.Error("reading the notify socket is held up, by a descriptor that somebody sent along or by a process of his", "held", held)
+	if held >= maxReaders {
+		h.log.Error("nobody reads the notify socket until one is let go: what jobs say is lost, no watchdog stops any", "held", held)
+	}
 	r.left.Store(true)
 	close(r.do)
 	h.reader = nil
