@@ -62,7 +62,7 @@ var importLaw = map[string]rule{
 	"internal/install":     {own: "job internal/regular internal/systemd packaging", libs: "github.com/aymanbagabas/go-udiff golang.org/x/sys"},
 	"internal/tcp":         {},
 	"internal/doctor":      {own: "job internal/config internal/flock internal/install internal/regular internal/runas internal/systemd", libs: "golang.org/x/sys"},
-	"internal/cli":         {own: "job client internal/config internal/doctor internal/flock internal/install internal/joblog internal/runner/launch internal/systemd internal/tcp", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
+	"internal/cli":         {own: "job client internal/config internal/doctor internal/flock internal/install internal/joblog internal/runner/launch internal/runner/wire internal/systemd internal/tcp", libs: "github.com/spf13 golang.org/x/term golang.org/x/sys"},
 	"internal/systemd":     {libs: "github.com/coreos/go-systemd/v22"},
 	"internal/types":       {own: "job jobtype internal/config internal/regular", libs: "github.com/google/jsonschema-go github.com/pelletier/go-toml/v2"},
 	"internal/servicetest": {own: "job", libs: "github.com/google/go-cmp"},

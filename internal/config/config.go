@@ -104,7 +104,7 @@ func (c *Config) checkRegistryPath() error {
 	p, db := c.Paths, c.Paths.Database()
 	journal, err := os.Stat(c.RegistryPath)
 	for _, taken := range []string{db, db + "-wal", db + "-shm", db + "-journal", db + "-ballast", p.RegistryLock(), p.RunnerJournal(),
-		p.RunnerLock(), p.RunnerSocket(), p.WebCertificate(), p.Socket(), p.PIDFile(), c.PIDFile, p.DaemonLog(), p.RunnerLog(), p.JobLogs(), p.Config, c.File} {
+		p.RunnerLock(), p.RunnerSocket(), p.NotifySocket(), p.WebCertificate(), p.Socket(), p.PIDFile(), c.PIDFile, p.DaemonLog(), p.RunnerLog(), p.JobLogs(), p.Config, c.File} {
 		same := filepath.Clean(c.RegistryPath) == taken
 		if other, otherErr := os.Stat(taken); err == nil && otherErr == nil {
 			same = same || os.SameFile(journal, other) // by another name: a link, or a folder's

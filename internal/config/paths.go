@@ -41,7 +41,7 @@ type Paths struct {
 	Run    string // daemon.pid, queuemgr.sock, proc/
 
 	RunnerLib string // runner.journal; Lib but for the system's
-	RunnerRun string // runner.sock, runner.lock; Run but for the system's
+	RunnerRun string // runner.sock, notify.sock, runner.lock; Run but for the system's
 }
 
 // Database is the registry itself.
@@ -73,6 +73,9 @@ func (p Paths) Socket() string { return filepath.Join(p.Run, "queuemgr.sock") }
 
 // RunnerSocket is where the runner listens.
 func (p Paths) RunnerSocket() string { return filepath.Join(p.RunnerRun, "runner.sock") }
+
+// NotifySocket is where jobs say how far they are; the runner makes it beside its own socket.
+func (p Paths) NotifySocket() string { return filepath.Join(p.RunnerRun, "notify.sock") }
 
 // RunnerLock is held with flock for as long as a runner lives.
 func (p Paths) RunnerLock() string { return filepath.Join(p.RunnerRun, "runner.lock") }

@@ -14,6 +14,12 @@ var Runner = []string{
 	"runner.after-done",
 }
 
+// Folders lists the crash points that only runs with a folder of their own pass, after
+// runner.after-exit-journal.
+var Folders = []string{
+	"runner.after-folder-gone",
+}
+
 // Engine lists the crash points of the engine in the order in which a run passes them.
 var Engine = []string{
 	"engine.after-claim",

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"syscall"
@@ -185,6 +186,25 @@ func (o *simOS) snapshot() runner.Snapshot {
 	slices.SortFunc(s, func(a, b runner.ProcessInfo) int { return a.PID - b.PID })
 	return s
 }
+
+// Said lets every process say, just before its end, how it is going to end.
+func (o *simOS) Said(_ string, p *runner.Process, last bool) (runner.Said, bool) {
+	if p == nil || !last {
+		return runner.Said{}, false
+	}
+	s := o.of(p)
+	if s == nil || s.alive {
+		return runner.Said{}, false
+	}
+	return runner.Said{Result: json.RawMessage(s.result()), Heard: s.endedAt}, true
+}
+
+func (p *simProc) result() string { return fmt.Sprintf(`{"code":%d,"signal":%d}`, p.code, p.signal) }
+
+func (o *simOS) Hear()                                                       {}
+func (o *simOS) Show(runner.Folder, map[string]string) error                 { return nil }
+func (o *simOS) Result(runner.Folder) (result json.RawMessage, wrong string) { return nil, "" }
+func (o *simOS) Clear(runner.Folder) error                                   { return nil }
 
 func (o *simOS) Zombie() int    { return 0 }
 func (o *simOS) Zombies() []int { return nil }

@@ -196,11 +196,25 @@ func (w *world) deliverAnswer() {
 	if m.Welcome != nil {
 		w.daemon.in.put(connected{runner: w.conn, welcome: *m.Welcome})
 	}
+	for i := range m.Events {
+		w.checkReport(&m.Events[i])
+	}
 	if len(m.Events) > 0 {
 		w.daemon.in.put(received{from: w.conn, events: m.Events})
 	}
 	if m.Bye != nil {
 		w.daemon.in.put(bye{from: w.conn, Bye: *m.Bye})
+	}
+}
+
+// checkReport holds what comes with an end to what the process said before it, whoever died in between.
+func (w *world) checkReport(e *wire.Event) {
+	if e.Kind != wire.Exited || e.Cause != wire.CauseExit {
+		return
+	}
+	ran := w.os.forks[e.RunID]
+	if len(ran) != 1 || e.Report == nil || string(e.Report.Result) != ran[0].result() {
+		w.t.Fatalf("run %s of %d processes ended with the report %+v", e.RunID, len(ran), e.Report)
 	}
 }
 

@@ -112,3 +112,10 @@ func (w *readyWriter) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (p *process) signal(sig syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatal(err)
+	}
+}

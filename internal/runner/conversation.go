@@ -68,7 +68,7 @@ func (c *Core) welcome(h *wire.Hello) {
 	w := &wire.Welcome{
 		Proto: min(h.Proto, wire.Proto), Version: c.opts.Version, PID: os.Getpid(),
 		Journal: head.Journal, BootID: head.BootID, Acked: head.Acked, LastSeq: head.LastSeq,
-		Stopping: c.stopping, Drops: c.opts.Drops,
+		Stopping: c.stopping, Drops: c.opts.Drops, Reports: true,
 	}
 	for _, r := range c.orderedRuns() {
 		info := wire.Run{RunID: r.id(), JobID: r.Intent.JobID, Fence: r.Intent.Fence, State: r.state(),
@@ -81,6 +81,11 @@ func (c *Core) welcome(h *wire.Hello) {
 	c.staged.out = append(c.staged.out, &wire.Message{Welcome: w})
 	for _, e := range c.outbox {
 		c.staged.event(e)
+	}
+	for _, r := range c.orderedRuns() {
+		if r.voice != nil {
+			c.staged.report(&r.voice.report)
+		}
 	}
 }
 
@@ -135,11 +140,13 @@ func (c *Core) acknowledge(cursor uint64) {
 	n, _ := slices.BinarySearchFunc(c.outbox, cursor+1, func(e *wire.Event, seq uint64) int {
 		return int(e.Seq) - int(seq)
 	})
+	c.ledger.Lock()
 	for _, e := range c.outbox[:n] {
 		if e.Kind == wire.Exited {
 			delete(c.runs, e.RunID)
 		}
 	}
+	c.ledger.Unlock()
 	clear(c.outbox[:n])
 	c.outbox = c.outbox[n:]
 	c.append(record{Done: &done{Cursor: cursor}})

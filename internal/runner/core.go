@@ -3,6 +3,7 @@ package runner
 import (
 	"container/heap"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
@@ -17,6 +18,8 @@ type Core struct {
 	log     *slog.Logger
 	opts    CoreOptions
 
+	// ledger guards what speaker and leader read on behalf of another goroutine; this one alone writes it.
+	ledger  sync.RWMutex
 	runs    map[string]*run
 	order   []*run         // of Welcome; may hold runs that are done
 	tokens  map[uint64]any // of Watch: *run for a leader, *member
@@ -28,6 +31,9 @@ type Core struct {
 	outbox  []*wire.Event     // not acknowledged, in order of Seq
 
 	peer Peer
+
+	mute []*run // that may have been silent for too long, until HandleHeard
+	deaf []*run // whose end was not seen by watching: what they said may still have to be read
 
 	staged  staged
 	waiting []*wire.Start // for a free descriptor
@@ -114,6 +120,8 @@ func (c *Core) Hasty() bool { return c.staged.hasty }
 // Rest lets go of the room that a burst of runs took; to be called when it is quiet.
 func (c *Core) Rest() {
 	if len(c.runs)+len(c.kids)+len(c.tokens)+len(c.flying) == 0 {
+		c.ledger.Lock()
+		defer c.ledger.Unlock()
 		c.runs, c.tokens, c.kids = map[string]*run{}, map[uint64]any{}, map[int]*run{}
 		c.flying, c.suspects = map[string]uint64{}, map[int]uint64{}
 		c.order, c.outbox, c.waiting = nil, nil, nil
@@ -129,6 +137,12 @@ func (c *Core) HandleTime() {
 		case atTimeout:
 			d.run.timeoutAt = nil
 			c.stopRun(d.run, stopRequest{cause: wire.CauseTimeout})
+		case atWatchdog:
+			d.run.watchAt = nil
+			c.silent(d.run)
+		case atReport:
+			d.run.voice.due = nil
+			c.tellOf(d.run)
 		case atKill:
 			d.run.stop.killAt = nil
 			c.killRun(d.run)

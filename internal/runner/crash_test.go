@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 // as lost.
 func TestCrashPoints(t *testing.T) {
 	path := binary(t, "crashpoint")
-	for _, point := range crashpoint.Runner {
+	for _, point := range slices.Concat(crashpoint.Runner, crashpoint.Folders) {
 		for _, n := range []int{1, 2, 4} {
 			t.Run(fmt.Sprintf("%s:%d", strings.TrimPrefix(point, "runner."), n), func(t *testing.T) {
 				t.Parallel()
@@ -28,6 +29,14 @@ func TestCrashPoints(t *testing.T) {
 
 const crashJobs = 8
 
+// crashJob is the i-th of them. It leaves a result.
+func (h home) crashJob(i int) wire.Start {
+	s := h.sh(fmt.Sprint("run", i), fmt.Sprintf(`echo ran >> %s; echo '{"n":%d}' > "$QUEUEMGR_DIR/result.json"; exit %[2]d`, h.path(fmt.Sprint("ran", i)), i))
+	s.Dir = h.path(fmt.Sprint("proc/", i))
+	s.Env = append(s.Env, "QUEUEMGR_DIR="+s.Dir)
+	return s
+}
+
 func crashAt(t *testing.T, path, point string) {
 	h := newHome(t)
 	first := startBinary(t, h, path, "QUEUEMGR_CRASH="+point)
@@ -35,7 +44,7 @@ func crashAt(t *testing.T, path, point string) {
 	d := &daemon{h: h, ends: map[string]*wire.Event{}}
 	d.journal = c.welcome.Journal
 	for i := range crashJobs { // one by one, so that later passes of a point differ
-		s := h.sh(fmt.Sprint("run", i), fmt.Sprintf("echo ran >> %s; exit %d", h.path(fmt.Sprint("ran", i)), i))
+		s := h.crashJob(i)
 		if c.conn.Send(&wire.Message{Start: []wire.Start{s}}) != nil {
 			break
 		}
@@ -71,6 +80,12 @@ func crashAt(t *testing.T, path, point string) {
 		case e.Cause == wire.CauseExit && ran == 1 && e.ExitCode != nil && *e.ExitCode == i:
 		default:
 			t.Errorf("%s: ran %d times, ended with %+v", id, ran, e)
+		}
+		if e != nil && e.Cause == wire.CauseExit && (e.Report == nil || string(e.Report.Result) != fmt.Sprintf(`{"n":%d}`, i)) {
+			t.Errorf("%s: ended with the report %+v", id, e.Report)
+		}
+		if _, err := os.Lstat(h.path(fmt.Sprint("proc/", i))); !os.IsNotExist(err) {
+			t.Errorf("%s: its folder stays: %v", id, err)
 		}
 	}
 }
@@ -123,7 +138,7 @@ func (d *daemon) reconcile(t *testing.T, c *client) {
 	for i := range crashJobs {
 		id := fmt.Sprint("run", i)
 		if d.ends[id] == nil && !known[id] {
-			c.start(d.h.sh(id, fmt.Sprintf("echo ran >> %s; exit %d", d.h.path(fmt.Sprint("ran", i)), i)))
+			c.start(d.h.crashJob(i))
 		}
 	}
 	for len(d.ends) < crashJobs {

@@ -8,15 +8,17 @@ import (
 type deadlineKind int
 
 const (
-	atTimeout deadlineKind = iota // a run's time limit
-	atKill                        // the end of a run's grace
-	atRound                       // a look at what survived KILL
-	atSync                        // the daemon has been away for a while
-	atLinger                      // nobody needs the runner any more
-	atBlind                       // runs that cannot be watched may have ended
-	atSweep                       // orphans may wait to be reaped
-	atRescan                      // the processes could not be listed
-	atRetry                       // the journal could not be written
+	atTimeout  deadlineKind = iota // a run's time limit
+	atWatchdog                     // a run has said nothing for long
+	atReport                       // what a run said may be told again
+	atKill                         // the end of a run's grace
+	atRound                        // a look at what survived KILL
+	atSync                         // the daemon has been away for a while
+	atLinger                       // nobody needs the runner any more
+	atBlind                        // runs that cannot be watched may have ended
+	atSweep                        // orphans may wait to be reaped
+	atRescan                       // the processes could not be listed
+	atRetry                        // the journal could not be written
 )
 
 // deadline is a moment at which the core has to do something.

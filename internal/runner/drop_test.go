@@ -146,7 +146,6 @@ func sortedGroups(out string) string {
 
 func TestDropEnvironment(t *testing.T) {
 	h, cfg := newDropHome(t)
-	cfg.notify = "/no/such/notify"
 	startRunner(t, cfg)
 	c := hello(t, h, wire.Hello{Registry: "r", Epoch: 1})
 	submitted := []string{"HOME=/home/me", "USER=me", "LOGNAME=me", "SHELL=/bin/fish", "MAIL=m", "XDG_RUNTIME_DIR=/run/user/1",
@@ -159,8 +158,7 @@ func TestDropEnvironment(t *testing.T) {
 	}{
 		{"own", "anna", anna, submitted, submitted},
 		{"own-empty", "anna", anna, nil, nil},
-		{"own-notify", "anna", anna, []string{"NOTIFY_SOCKET=/no/such/notify"}, nil},
-		{"job's-notify", "anna", anna, []string{"NOTIFY_SOCKET=/another"}, []string{"NOTIFY_SOCKET=/another"}},
+		{"another-notify", "anna", anna, []string{"NOTIFY_SOCKET=/another", "WATCHDOG_USEC=1", "WATCHDOG_PID=2", "QUEUEMGR_PARAMS=/p"}, nil},
 		{"other", "bert", 0, append(submitted, "PATH=/bin"), []string{"A=HOME=1", "HOME=/home/bert", "LANG=C", "LOGNAME=bert", "PATH=/bin",
 			"SHELL=/bin/zsh", "USER=bert"}},
 		{"token", "queuemgr-job", -1, nil, []string{"HOME=" + h.path("home"), "LOGNAME=queuemgr-job",
@@ -175,7 +173,7 @@ func TestDropEnvironment(t *testing.T) {
 		}
 		got := strings.Fields(h.output(t, tt.id))
 		slices.Sort(got)
-		want := slices.Clone(tt.want)
+		want := append(slices.Clone(tt.want), "NOTIFY_SOCKET="+notifyPath(h.socket()))
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s:\ngot  %q\nwant %q", tt.id, got, want)

@@ -29,6 +29,7 @@ func (c *Core) leaderEnded(r *run) {
 		return
 	}
 	e.Cause, e.Why = r.stop.cause, r.stop.why // known even where the exit status is not
+	c.lastWords(r, e, false)
 	// Its status is safe from here on. The process stays unreaped so that its session id cannot
 	// become another's while we look for the rest of its tree.
 	r.Status = e

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"encoding/json"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -20,10 +22,15 @@ type fake struct {
 	snap    Snapshot
 	gone    map[int]bool // cannot be opened any more
 	blind   bool         // nothing can be watched
+	says    map[string]*Said
+	hears   int
+	files   map[string]string // by path, of Show
+	results map[string]string // by folder
+	cleared []string
 }
 
 func newFake() *fake {
-	return &fake{now: time.Unix(1_000_000, 0), ended: map[int]Exit{}}
+	return &fake{now: time.Unix(1_000_000, 0), ended: map[int]Exit{}, says: map[string]*Said{}, files: map[string]string{}, results: map[string]string{}}
 }
 
 func (f *fake) Now() time.Time             { return f.now }
@@ -54,6 +61,36 @@ func (f *fake) Ended(p *Process) (Exit, bool) {
 
 func (f *fake) Signal(p *Process, sig syscall.Signal) error {
 	f.signals = append(f.signals, sig.String())
+	return nil
+}
+
+func (f *fake) Said(id string, _ *Process, _ bool) (Said, bool) {
+	s := f.says[id]
+	delete(f.says, id)
+	if s == nil {
+		return Said{}, false
+	}
+	return *s, true
+}
+
+func (f *fake) Hear() { f.hears++ }
+
+func (f *fake) Show(to Folder, files map[string]string) error {
+	for name, text := range files {
+		f.files[filepath.Join(to.Dir, name)] = text
+	}
+	return nil
+}
+
+func (f *fake) Result(of Folder) (json.RawMessage, string) {
+	if r := f.results[of.Dir]; r != "" {
+		return json.RawMessage(r), ""
+	}
+	return nil, ""
+}
+
+func (f *fake) Clear(of Folder) error {
+	f.cleared = append(f.cleared, of.Dir)
 	return nil
 }
 

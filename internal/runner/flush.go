@@ -16,6 +16,7 @@ type staged struct {
 	sync    bool
 	hasty   bool // a record is to be written before the next input is taken
 
+	clear   []*run // ended, whose folders go once that is on record
 	reap    []*Process
 	release []*Process
 	out     []*wire.Message
@@ -31,7 +32,7 @@ const (
 // eventSize is at least the size of e in a message, in bytes: texts may need six for each byte.
 func eventSize(e *wire.Event) int {
 	const fixed = 512
-	return fixed + 6*(len(e.RunID)+len(e.Why)+len(e.Error))
+	return fixed + 6*(len(e.RunID)+len(e.Why)+len(e.Error)) + reportSize(e.Report)
 }
 
 // event adds e to the messages for the daemon.
@@ -52,6 +53,9 @@ func (c *Core) Flush() {
 	intents := c.writeJournal()
 	s := c.staged
 	c.staged = staged{records: s.records, sync: c.unwritten && s.sync}
+	if c.unwritten {
+		c.staged.clear, s.clear = s.clear, nil
+	}
 
 	if intents {
 		c.step("runner.after-intent")
@@ -66,8 +70,22 @@ func (c *Core) Flush() {
 	if len(s.exited)+len(s.status) > 0 {
 		c.step("runner.after-exit-journal")
 	}
+	for _, r := range s.clear {
+		if err := c.sys.Clear(c.folder(r)); err != nil {
+			c.log.Warn("remove the folder of a job", "run", r.id(), "folder", r.Intent.Dir, "error", err)
+		}
+	}
+	if len(s.clear) > 0 {
+		c.step("runner.after-folder-gone")
+	}
+	if len(s.reap) > 0 {
+		c.ledger.Lock()
+		for _, p := range s.reap {
+			delete(c.kids, p.PID)
+		}
+		c.ledger.Unlock()
+	}
 	for _, p := range s.reap {
-		delete(c.kids, p.PID)
 		c.sys.Reap(p)
 	}
 	for _, p := range s.release {

@@ -86,6 +86,7 @@ type client struct {
 
 	started map[string]*wire.Event
 	exited  map[string][]*wire.Event
+	reports map[string][]wire.Report
 	last    uint64
 }
 
@@ -98,7 +99,7 @@ func dial(t testing.TB, h home) *client {
 	}
 	c := &client{
 		t: t, conn: wire.NewConn(nc), msgs: make(chan *wire.Message, 4096),
-		started: map[string]*wire.Event{}, exited: map[string][]*wire.Event{},
+		started: map[string]*wire.Event{}, exited: map[string][]*wire.Event{}, reports: map[string][]wire.Report{},
 	}
 	done := make(chan struct{})
 	go func() {
@@ -162,6 +163,9 @@ func (c *client) take() bool {
 	m := c.next()
 	if m == nil {
 		return false
+	}
+	for _, rep := range m.Reports {
+		c.reports[rep.RunID] = append(c.reports[rep.RunID], rep)
 	}
 	for i := range m.Events {
 		e := &m.Events[i]

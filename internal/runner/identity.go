@@ -28,7 +28,7 @@ type identity struct {
 }
 
 // identify finds out as whom s runs. The numbers are looked up here, whatever the daemon believes.
-func (d *Drop) identify(ctx context.Context, s *wire.Start, own notifier) (*identity, *SpawnError) {
+func (d *Drop) identify(ctx context.Context, s *wire.Start) (*identity, *SpawnError) {
 	if s.User == "" {
 		return nil, notNow("the daemon does not say which account the job runs as: it is older than its runner; " +
 			"restart it: systemctl restart queuemgr")
@@ -44,7 +44,7 @@ func (d *Drop) identify(ctx context.Context, s *wire.Start, own notifier) (*iden
 	return &identity{
 		name: who.Name,
 		cred: &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups},
-		env:  environment(s.Env, &who, own),
+		env:  environment(s.Env, &who),
 	}, nil
 }
 
@@ -65,15 +65,11 @@ var ofSession = []string{
 }
 
 // environment returns the environment of a run: as it was submitted for the submitter's own account,
-// else with what belongs to the account. The runner's own notify socket, which all services of the
-// machine may share, is nobody's.
-func environment(env []string, who *runas.Choice, own notifier) []string {
+// else with what belongs to the account.
+func environment(env []string, who *runas.Choice) []string {
 	path := false
 	env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
-		name, value, _ := strings.Cut(kv, "=")
-		if own != "" && name == notifyVariable && value == string(own) {
-			return true
-		}
+		name, _, _ := strings.Cut(kv, "=")
 		path = path || name == "PATH"
 		return !who.Own && (slices.Contains(ofSession, name) || strings.HasPrefix(name, "SUDO_"))
 	})

@@ -1,10 +1,12 @@
 package runner
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,14 +21,16 @@ import (
 // linux is the System of a real machine. Its methods are called by the core's goroutine; results
 // of background work go through post, which runs a function on that goroutine.
 type linux struct {
-	log    *slog.Logger
-	bootID string
-	post   func(func(*Core))
-	ready  *poller
-	spawns *spawnPool
-	proc   procfs
-	fds    atomic.Int64 // pidfds open
-	work   sync.WaitGroup
+	log     *slog.Logger
+	bootID  string
+	post    func(func(*Core))
+	ready   *poller
+	spawns  *spawnPool
+	hear    *hearing
+	folders folders
+	proc    procfs
+	fds     atomic.Int64 // pidfds open
+	work    sync.WaitGroup
 }
 
 func newLinux(cfg *Config, post func(func(*Core))) (*linux, error) {
@@ -35,23 +39,38 @@ func newLinux(cfg *Config, post func(func(*Core))) (*linux, error) {
 		return nil, fmt.Errorf("read the boot id: %w", err)
 	}
 	l := &linux{log: cfg.Log, bootID: strings.TrimSpace(string(boot)), post: post}
+	l.folders.log = cfg.Log
+	if cfg.Drop != nil {
+		l.folders.drop, l.folders.daemon = true, cfg.Drop.Daemon
+	}
 	if err := l.proc.init(); err != nil {
 		return nil, err
 	}
-	if l.ready, err = newPoller(post); err != nil {
+	if l.hear, err = listenNotify(notifyPath(cfg.Socket), cfg.Log); err != nil {
 		return nil, err
 	}
-	if l.spawns, err = newSpawnPool(l, cfg.Drop, cfg.notify); err != nil {
-		return nil, errors.Join(err, l.ready.close())
+	l.hear.proc, l.hear.post = &l.proc, post
+	if l.ready, err = newPoller(post); err != nil {
+		return nil, errors.Join(err, l.hear.close())
+	}
+	if l.spawns, err = newSpawnPool(l, cfg.Drop); err != nil {
+		return nil, errors.Join(err, l.ready.close(), l.hear.close())
 	}
 	return l, nil
+}
+
+// listen begins to hear what runs say, for c.
+func (l *linux) listen(c *Core) error {
+	l.hear.books = c
+	return l.ready.listen(l.hear)
 }
 
 // close stops and awaits all background work.
 func (l *linux) close() error {
 	l.spawns.close()
-	err := l.ready.close()
+	err := errors.Join(l.ready.close(), l.hear.close())
 	l.work.Wait()
+	l.folders.work.Wait()
 	return err
 }
 
@@ -78,10 +97,15 @@ func (l *linux) Open(pid int, ticks uint64) (*Process, bool) {
 	p := &Process{PID: pid, Ticks: ticks, FD: fd}
 	// The handle is to whatever has the pid now; the start time says whether that is it.
 	info, err := l.proc.stat(pid)
+	var owner unix.Stat_t
+	if err == nil {
+		err = unix.Stat("/proc/"+strconv.Itoa(pid), &owner)
+	}
 	if err != nil || info.Ticks != ticks || info.Zombie {
 		l.Release(p)
 		return nil, false
 	}
+	p.UID = owner.Uid
 	return p, true
 }
 
@@ -204,6 +228,23 @@ func (l *linux) Zombies() []int {
 	}
 	return pids
 }
+
+// Said implements System.
+func (l *linux) Said(runID string, p *Process, last bool) (Said, bool) {
+	return l.hear.said(runID, p, last)
+}
+
+// Hear implements System.
+func (l *linux) Hear() { l.ready.ask() }
+
+// Show implements System.
+func (l *linux) Show(f Folder, files map[string]string) error { return l.folders.show(f, files) }
+
+// Result implements System.
+func (l *linux) Result(f Folder) (json.RawMessage, string) { return l.folders.result(f) }
+
+// Clear implements System.
+func (l *linux) Clear(f Folder) error { return l.folders.clear(f) }
 
 // ReapOrphan implements System.
 func (l *linux) ReapOrphan(pid int) {

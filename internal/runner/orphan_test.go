@@ -31,6 +31,11 @@ func TestUnwatchedRunsEnd(t *testing.T) {
 	c.sys.ended[10] = Exit{}
 	c.sys.ended[11] = Exit{Known: true, Code: 3}
 	c.after(blindPause)
+	if c.ends() != "" || c.sys.hears == 0 {
+		t.Fatalf("ended before what they said was read: %s", c.ends())
+	}
+	c.HandleHeard()
+	c.Flush()
 	for id, want := range map[string]string{"adopted": "lost code=- signal=0", "own": "exit code=3 signal=0"} {
 		if e := c.runs[id].Exited; e == nil || outcome(e) != want {
 			t.Errorf("%s: got %+v", id, e)

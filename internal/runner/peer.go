@@ -17,10 +17,12 @@ type peer struct {
 	conn *wire.Conn
 	log  *slog.Logger
 
-	mu     sync.Mutex // guards queue and closed
-	more   sync.Cond
-	queue  []*wire.Message
-	closed bool
+	mu    sync.Mutex // guards what follows
+	more  sync.Cond
+	queue []*wire.Message
+	// reports holds the newest of each run: however long the daemon does not read, there are no more.
+	reports map[string]wire.Report
+	closed  bool
 }
 
 func newPeer(nc net.Conn, log *slog.Logger) *peer {
@@ -33,10 +35,40 @@ func newPeer(nc net.Conn, log *slog.Logger) *peer {
 func (p *peer) Send(m *wire.Message) {
 	p.mu.Lock()
 	if !p.closed {
-		p.queue = append(p.queue, m)
+		p.take(m)
 	}
 	p.mu.Unlock()
 	p.more.Signal()
+}
+
+func (p *peer) take(m *wire.Message) {
+	for _, rep := range m.Reports {
+		if p.reports == nil {
+			p.reports = map[string]wire.Report{}
+		}
+		p.reports[rep.RunID] = rep
+	}
+	if m.Reports != nil {
+		return
+	}
+	p.queue = append(p.queue, m)
+	if len(p.reports) == 0 {
+		return
+	}
+	for i := range m.Events {
+		if e := &m.Events[i]; e.Kind == wire.Exited {
+			delete(p.reports, e.RunID) // it comes with the end
+		}
+	}
+}
+
+// reportMessages puts reports into messages.
+func reportMessages(reports map[string]wire.Report) []*wire.Message {
+	var s staged
+	for _, rep := range reports {
+		s.report(&rep)
+	}
+	return s.out
 }
 
 // Close implements Peer.
@@ -60,11 +92,11 @@ func (p *peer) write() {
 	defer p.abort()
 	for {
 		p.mu.Lock()
-		for len(p.queue) == 0 && !p.closed {
+		for len(p.queue) == 0 && len(p.reports) == 0 && !p.closed {
 			p.more.Wait()
 		}
-		batch := merge(p.queue)
-		p.queue = nil
+		batch := append(merge(p.queue), reportMessages(p.reports)...)
+		p.queue, p.reports = nil, nil
 		closed := p.closed
 		p.mu.Unlock()
 		for _, m := range batch {

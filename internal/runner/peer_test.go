@@ -61,3 +61,41 @@ func TestErrorTextIsBounded(t *testing.T) {
 		t.Errorf("a record of %d bytes, %v", len(line), rerr)
 	}
 }
+
+// TestReportsDoNotPileUp: while the daemon does not read, the newest of each run is kept, none of one that ended.
+func TestReportsDoNotPileUp(t *testing.T) {
+	p := newPeer(nil, discard)
+	for i := range 1000 {
+		for _, id := range []string{"a", "b", "c"} {
+			p.Send(&wire.Message{Reports: []wire.Report{{RunID: id, Status: fmt.Sprint(i)}}})
+		}
+	}
+	p.Send(&wire.Message{Events: []wire.Event{{Kind: wire.Started, RunID: "b"}, {Kind: wire.Exited, RunID: "c"}}})
+	if len(p.queue) != 1 || len(p.reports) != 2 || p.reports["a"].Status != "999" || p.reports["b"].Status != "999" {
+		t.Errorf("%d messages and %+v wait", len(p.queue), p.reports)
+	}
+}
+
+// TestReportMessagesAreBounded does so with results that are as large as a datagram allows.
+func TestReportMessagesAreBounded(t *testing.T) {
+	const runs = 300
+	reports := map[string]wire.Report{}
+	for i := range runs {
+		id := fmt.Sprint(i)
+		reports[id] = wire.Report{RunID: id, Result: json.RawMessage(`"` + strings.Repeat("x", wire.MaxResult-2) + `"`)}
+	}
+	got := 0
+	for _, m := range reportMessages(reports) {
+		b, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b) > maxEventSize+1024 {
+			t.Errorf("a message of %d bytes", len(b))
+		}
+		got += len(m.Reports)
+	}
+	if got != runs {
+		t.Errorf("%d of %d reports", got, runs)
+	}
+}

@@ -33,7 +33,7 @@ func TestPointsAreListed(t *testing.T) {
 			found[string(m[1])] = true
 		}
 	}
-	want := slices.Sorted(slices.Values(crashpoint.Runner))
+	want := slices.Sorted(slices.Values(slices.Concat(crashpoint.Runner, crashpoint.Folders)))
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(found))); diff != "" {
 		t.Error(diff)
 	}

@@ -60,7 +60,7 @@ func TestSystemdIsTold(t *testing.T) {
 			c := hello(t, h, wire.Hello{Registry: "r", Epoch: 1, ShutdownTimeoutMS: millis(70)})
 			c.start(h.job("env", "/usr/bin/env"))
 			c.waitExited("env")
-			if out := h.output(t, "env"); strings.Contains(out, notifyVariable) {
+			if out := h.output(t, "env"); strings.Contains(out, socket+"\n") || !strings.Contains(out, notifyVariable+"="+notifyPath(h.socket())+"\n") {
 				t.Errorf("a job has %s", out)
 			}
 			up, line := fifo(t, h, "up")

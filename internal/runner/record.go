@@ -12,13 +12,14 @@ import (
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
 
-// record is one line of the journal; exactly one field is set. Like the wire it is append-only: a
+// record is one line of the journal; exactly one field but UID is set. Like the wire it is append-only: a
 // field keeps its name and meaning, and a kind that is not known is passed over.
 type record struct {
 	Header  *header     `json:"header,omitempty"`
 	Epoch   *epoch      `json:"epoch,omitempty"`
 	Intent  *intent     `json:"intent,omitempty"`
 	Started *wire.Event `json:"started,omitempty"`
+	UID     *uint32     `json:"uid,omitempty"` // beside Started: the run's account; absent = the runner's own
 	Stop    *stopped    `json:"stop,omitempty"`
 	Status  *wire.Event `json:"status,omitempty"` // the leader's end while its tree lives on; no Seq yet
 	Exit    *wire.Event `json:"exit,omitempty"`
@@ -49,6 +50,9 @@ type intent struct {
 	TimeoutMS  int64  `json:"timeout_ms,omitempty"`
 	GraceMS    int64  `json:"grace_ms"`
 	StopSignal int    `json:"stop_signal,omitempty"`
+	Dir        string `json:"dir,omitempty"`
+	View       string `json:"view,omitempty"`
+	WatchdogMS int64  `json:"watchdog_ms,omitempty"`
 }
 
 // stopped is on record before the first signal: the run is to be ended, by whatever runner. The

@@ -26,6 +26,7 @@ func (c *Core) recover() error {
 		r := &run{runRecord: *rec}
 		c.add(r)
 		c.outboxOf(r)
+		c.resumeFolder(r, found)
 		switch {
 		case r.Exited != nil:
 		case rebooted && r.Status == nil:
@@ -64,6 +65,26 @@ func (c *Core) recover() error {
 	return nil
 }
 
+// resumeFolder goes on with what the runner before may have left undone of r's last words and its folder.
+func (c *Core) resumeFolder(r *run, all []*runRecord) {
+	if r.Exited != nil {
+		r.closed = true
+		another := slices.ContainsFunc(all, func(o *runRecord) bool { return o.Exited == nil && o.Intent.Dir == r.Intent.Dir })
+		if r.Intent.Dir != "" && r.Started != nil && !another {
+			c.staged.clear = append(c.staged.clear, r)
+		}
+		return
+	}
+	if r.Status == nil {
+		return
+	}
+	r.collected = true
+	if rep := r.Status.Report; rep != nil {
+		r.voice = &voice{report: *rep, final: rep.Result != nil}
+		r.voice.report.RunID, r.voice.report.JobID, r.voice.report.Fence = r.id(), r.Intent.JobID, r.Intent.Fence
+	}
+}
+
 // writeOut writes the staged records at once.
 func (c *Core) writeOut() bool {
 	c.writeJournal()
@@ -89,6 +110,7 @@ func (c *Core) adopt(r *run, pid int, ticks uint64) {
 	c.hold(r, p)
 	c.staged.started = append(c.staged.started, r)
 	c.goOnStopping(r)
+	c.watch(r)
 	now := c.sys.Now()
 	c.limit(r, now.Add(-now.Sub(r.Started.At)))
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
 
-// maxRecord bounds a journal line in bytes; the longest real one is a few KiB.
-const maxRecord = 1 << 20
+// maxRecord bounds a journal line in bytes. The longest real one is the end of a run with a result file.
+const maxRecord = 6*wire.MaxResultFile + 1<<20 // a byte may be written as six
 
 // runRecord is what the journal knows of one run.
 type runRecord struct {
 	Intent  intent
+	UID     *uint32 // account, where it is on record
 	Started *wire.Event
 	Stop    *stopped
 	Status  *wire.Event
@@ -88,7 +89,7 @@ func (p *replayed) apply(r record) {
 		}
 	case r.Started != nil:
 		if run := p.run(r.Started); run != nil && run.Started == nil {
-			run.Started = r.Started
+			run.Started, run.UID = r.Started, r.UID
 		}
 	case r.Stop != nil:
 		if run := p.runs[r.Stop.RunID]; run != nil {
@@ -155,7 +156,11 @@ func (p *replayed) live() []*runRecord {
 // appendRun appends all records of a run, for a rewrite of the journal.
 func appendRun(dst []byte, run *runRecord) ([]byte, error) {
 	recs := []record{{Intent: &run.Intent}}
-	for _, r := range []record{{Started: run.Started}, {Stop: run.Stop}, {Status: run.Status}, {Exit: run.Exited}} {
+	var started record
+	if run.Started != nil {
+		started = record{Started: run.Started, UID: run.UID}
+	}
+	for _, r := range []record{started, {Stop: run.Stop}, {Status: run.Status}, {Exit: run.Exited}} {
 		if r != (record{}) {
 			recs = append(recs, r)
 		}

@@ -14,6 +14,10 @@ type run struct {
 	proc      *Process // the leader; nil before the fork and after it was reaped
 	token     uint64   // of proc
 	timeoutAt *deadline
+	watchAt   *deadline   // when it must have said something
+	voice     *voice      // nil while it has said nothing
+	closed    bool        // nothing is heard of it any more; guarded by Core.ledger
+	collected bool        // its result file was looked for
 	stop      *stopping   // nil unless it is to be stopped
 	start     *wire.Start // until its process is there or cannot be
 }
@@ -50,7 +54,9 @@ func (r *run) event(kind wire.Kind, at time.Time) *wire.Event {
 
 // add puts a new run on the books.
 func (c *Core) add(r *run) {
+	c.ledger.Lock()
 	c.runs[r.id()] = r
+	c.ledger.Unlock()
 	c.order = append(c.order, r)
 	if r.Exited == nil {
 		c.alive++
@@ -77,10 +83,20 @@ func (c *Core) started(r *run, p *Process, at time.Time) {
 	e := r.event(wire.Started, at)
 	e.PID, e.StartTicks = p.PID, p.Ticks
 	r.Started = c.numbered(e)
-	c.append(record{Started: e})
 	c.hold(r, p)
+	c.append(record{Started: e, UID: r.account(c.opts.Drops)})
 	c.staged.started = append(c.staged.started, r)
 	c.limit(r, at)
+	c.watch(r)
+	c.show(r)
+}
+
+// account is what the journal has to know of the run's account: nothing when all have the runner's.
+func (r *run) account(drops bool) *uint32 {
+	if drops {
+		return r.UID
+	}
+	return nil
 }
 
 // limit sets the time limit of r, which started at from (with a monotonic clock reading).
@@ -94,6 +110,12 @@ func (c *Core) limit(r *run, from time.Time) {
 // hold makes p the leader of r.
 func (c *Core) hold(r *run, p *Process) {
 	r.proc, r.token = p, c.token(r)
+	c.ledger.Lock()
+	defer c.ledger.Unlock()
+	if r.UID == nil {
+		uid := p.UID
+		r.UID = &uid
+	}
 	if p.Child {
 		c.kids[p.PID] = r
 	} else {
@@ -103,10 +125,22 @@ func (c *Core) hold(r *run, p *Process) {
 
 // ended puts the end of r on record: this is its one Exited event.
 func (c *Core) ended(r *run, e *wire.Event) {
+	c.ledger.Lock()
+	r.closed = true
+	c.ledger.Unlock()
+	c.lastWords(r, e, true)
 	r.Exited = c.numbered(e)
 	c.append(record{Exit: e})
 	c.staged.exited = append(c.staged.exited, r)
 	c.timers.clear(&r.timeoutAt)
+	c.timers.clear(&r.watchAt)
+	if r.voice != nil {
+		c.timers.clear(&r.voice.due)
+		r.voice = nil
+	}
+	if r.Intent.Dir != "" && (r.Started != nil || e.Cause == wire.CauseLost) {
+		c.staged.clear = append(c.staged.clear, r)
+	}
 	c.letGo(r)
 	c.alive--
 }

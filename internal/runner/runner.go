@@ -69,9 +69,11 @@ const (
 // New takes the lock, opens the journal, makes this process a subreaper, finds out what became of
 // the runs of the runner before, and listens. A *HeldError says that another runner is at work.
 func New(cfg Config) (*Runner, error) {
-	if n := len(cfg.Socket); n > maxSocketPath {
-		return nil, fmt.Errorf("the socket path %s has %d bytes; the system allows %d: use a shorter home directory",
-			cfg.Socket, n, maxSocketPath)
+	for _, path := range []string{cfg.Socket, notifyPath(cfg.Socket)} {
+		if n := len(path); n > maxSocketPath {
+			return nil, fmt.Errorf("the socket path %s has %d bytes; the system allows %d: use a shorter home directory",
+				path, n, maxSocketPath)
+		}
 	}
 	r := &Runner{
 		cfg: cfg, inputs: make(chan func(*Core), maxDrain), quit: make(chan struct{}),
@@ -107,6 +109,9 @@ func (r *Runner) open() (err error) {
 		Log: r.cfg.Log, Step: crashpoint.Here,
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.sys.listen(r.core); err != nil {
 		return err
 	}
 	return r.listen()

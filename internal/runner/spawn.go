@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,8 +23,10 @@ type spawnPool struct {
 	sys    *linux
 	null   int // /dev/null
 	limit  int64
-	drop   *Drop           // nil: every run gets the runner's own account
-	notify notifier        // the runner's own
+	drop   *Drop    // nil: every run gets the runner's own account
+	speak  []string // variables by which runs find the notify socket
+	uid    uint32   // the runner's own, as gid
+	gid    uint32
 	ctx    context.Context // done when the pool closes
 	cancel context.CancelFunc
 
@@ -43,12 +47,18 @@ const (
 	busyWait  = 10 * time.Millisecond
 )
 
-func newSpawnPool(sys *linux, drop *Drop, notify notifier) (*spawnPool, error) {
+func newSpawnPool(sys *linux, drop *Drop) (*spawnPool, error) {
 	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open /dev/null: %w", err)
 	}
-	p := &spawnPool{sys: sys, null: null, limit: math.MaxInt64, drop: drop, notify: notify}
+	p := &spawnPool{sys: sys, null: null, limit: math.MaxInt64, drop: drop}
+	p.uid, p.gid = uint32(os.Geteuid()), uint32(os.Getegid())
+	p.speak = []string{notifyVariable + "=" + sys.hear.path}
+	if p.uid == 0 && drop == nil {
+		// systemd-notify of root speaks in the name of its parent, unless that is who takes the messages.
+		p.speak = append(p.speak, "MANAGERPID="+strconv.Itoa(os.Getpid()))
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.more.L = &p.mu
 	var files unix.Rlimit
@@ -123,7 +133,12 @@ func (p *spawnPool) worker(own chan<- error) {
 			return
 		}
 		res := p.start(s, umask)
-		p.sys.post(func(c *Core) { c.HandleSpawned(res) })
+		p.sys.post(func(c *Core) {
+			c.HandleSpawned(res)
+			if p.drop != nil {
+				p.sys.hear.expected(res.RunID)
+			}
+		})
 	}
 }
 
@@ -134,6 +149,7 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 		res.Err = spawnError(unix.EMFILE, "too many jobs for the limit of open files: %v", unix.EMFILE)
 		return res
 	}
+	s.Env = jobEnvironment(s.Env, s, p.speak)
 	who, serr := p.identify(s)
 	if serr != nil {
 		res.Err = serr
@@ -158,13 +174,33 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 		}
 		defer p.closeLog(s.Stderr, errs)
 	}
+	stdin := p.null
+	if s.Stdin != nil {
+		if stdin, err = openStdin(s.Stdin); err != nil {
+			res.Err = placeError("prepare its standard input", err)
+			return res
+		}
+		defer p.closeLog("standard input", stdin)
+	}
+	uid, gid := p.uid, p.gid
+	if who != nil {
+		uid, gid = who.cred.Uid, who.cred.Gid
+		p.sys.hear.expect(s.RunID, uid)
+	}
+	folder := Folder{Dir: s.Dir, UID: uid}
+	if s.Dir != "" {
+		if err := p.makeFolder(s, folder, gid); err != nil {
+			res.Err = placeError("make its folder "+s.Dir, err)
+			return res
+		}
+	}
 	if s.Umask != nil {
 		umask = int(*s.Umask & 0o777)
 	}
 	pidfd := -1
 	attr := &syscall.ProcAttr{
 		Dir: s.Cwd, Env: s.Env,
-		Files: []uintptr{uintptr(p.null), uintptr(out), uintptr(errs)},
+		Files: []uintptr{uintptr(stdin), uintptr(out), uintptr(errs)},
 		Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
 	}
 	if who != nil {
@@ -186,9 +222,19 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 	}
 	if err != nil {
 		res.Err = p.explain(s, path, who, err)
+		if s.Dir != "" {
+			if err := p.sys.folders.clear(folder); err != nil {
+				p.sys.log.Warn("remove the folder of a job that was not started", "run", s.RunID, "folder", s.Dir, "error", err)
+			}
+		}
 		return res
 	}
-	res.Process = &Process{PID: pid, Child: true, FD: pidfd}
+	res.Process = &Process{PID: pid, Child: true, FD: pidfd, UID: uid}
+	if s.Dir != "" {
+		if err := p.sys.folders.show(folder, map[string]string{wire.FilePID: strconv.Itoa(pid) + "\n"}); err != nil {
+			p.sys.log.Warn("write the view of a job", "run", s.RunID, "folder", s.Dir, "error", err)
+		}
+	}
 	p.sys.fds.Add(1)
 	if res.Process.Ticks = before; ticksNow() != before || before == 0 {
 		// The fork was on one side or the other of a tick: only the kernel can tell.
@@ -205,7 +251,7 @@ func (p *spawnPool) start(s *wire.Start, umask int) Spawned {
 func (p *spawnPool) identify(s *wire.Start) (*identity, *SpawnError) {
 	switch {
 	case p.drop != nil:
-		return p.drop.identify(p.ctx, s, p.notify)
+		return p.drop.identify(p.ctx, s)
 	case s.User != "":
 		return nil, notNow(fmt.Sprintf("this runner starts jobs as its own user only, not as %s", s.User))
 	}
@@ -236,6 +282,15 @@ func (p *spawnPool) explain(s *wire.Start, path string, who *identity, err error
 		return notNow(aerr.Error())
 	}
 	return e.forAccount(who)
+}
+
+// makeFolder makes the run's folder with what it shows before it runs.
+func (p *spawnPool) makeFolder(s *wire.Start, f Folder, gid uint32) error {
+	unborn := run{runRecord: runRecord{Intent: intent{View: s.View}}}
+	return p.sys.folders.create(f, gid, map[string]string{
+		wire.FileStatus:  unborn.view(),
+		wire.FileCmdline: strings.Join(s.Argv, "\x00") + "\x00",
+	}, s.Params)
 }
 
 // openLog opens a log file for appending, for a job of who.

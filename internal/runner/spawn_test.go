@@ -83,7 +83,7 @@ func TestWhatAJobSees(t *testing.T) {
 	}{
 		{"umask", "0077", with(h.sh("", "umask"), func(s *wire.Start) { s.Umask = &umask })},
 		{"cwd", dir, with(h.sh("", "pwd"), func(s *wire.Start) { s.Cwd = dir })},
-		{"env", "A=1", with(h.job("", "/usr/bin/env"), func(s *wire.Start) { s.Env = []string{"A=1"} })},
+		{"env", "A=1\nNOTIFY_SOCKET=" + notifyPath(h.socket()), with(h.job("", "/usr/bin/env", "-u", "MANAGERPID"), func(s *wire.Start) { s.Env = []string{"A=1"} })},
 		{"stdin", "", h.sh("", "cat; readlink /proc/self/fd/0 | grep -vx /dev/null")},
 		{"nofile", "700", h.sh("", "ulimit -S -n")},
 		{"session", "same", h.sh("", `set -- $(cut -d' ' -f1,6 /proc/$$/stat); [ $1 = $2 ] && echo same`)},

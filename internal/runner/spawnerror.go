@@ -44,6 +44,13 @@ func logError(path string, err error) *SpawnError {
 	return spawnError(errno, "log file %s: %v", path, err)
 }
 
+// placeError says that what a run needs could not be prepared.
+func placeError(what string, err error) *SpawnError {
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	return spawnError(errno, "%s: %v", what, err)
+}
+
 // eaccess says whether this thread may use path so: with the user and groups that it has for files,
 // not with those of access(2), which a runner that looks with an account's rights has of root's.
 func eaccess(path string, mode uint32) error {

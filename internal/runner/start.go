@@ -23,6 +23,7 @@ func (c *Core) handleStart(starts []wire.Start) {
 		r := &run{runRecord: runRecord{Intent: intent{
 			RunID: s.RunID, JobID: s.JobID, Fence: s.Fence,
 			TimeoutMS: s.TimeoutMS, GraceMS: s.GraceMS, StopSignal: s.StopSignal,
+			Dir: s.Dir, View: string(cut([]byte(s.View), maxView)), WatchdogMS: s.WatchdogMS,
 		}}}
 		c.add(r)
 		switch {
@@ -36,6 +37,9 @@ func (c *Core) handleStart(starts []wire.Start) {
 		}
 	}
 }
+
+// maxView bounds what is on record of wire.Start.View, in bytes.
+const maxView = 16 << 10
 
 // refusedShutdown is the text of starts that a runner refuses because it was told to end.
 const refusedShutdown = "the runner is shutting down; the job was not started"
@@ -162,5 +166,10 @@ func (c *Core) lookAt(r *run) {
 		delete(c.blind, r)
 		return
 	}
-	c.leaderEnded(r)
+	if _, ended := c.sys.Ended(r.proc); ended {
+		c.deaf = append(c.deaf, r)
+		c.sys.Hear()
+		return
+	}
+	c.watchLeader(r)
 }

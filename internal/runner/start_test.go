@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 	if socket := os.Getenv(connectTo); socket != "" {
 		os.Exit(connectAsDaemon(socket))
 	}
+	if what := os.Getenv(speakVariable); what != "" {
+		os.Exit(speak(what))
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if builds.dir != "" {
 			if err := os.RemoveAll(builds.dir); err != nil {

@@ -79,6 +79,7 @@ func (c *Core) stopRun(r *run, req stopRequest) {
 		members: map[int]*member{}, known: map[int]uint64{},
 	}
 	c.timers.clear(&r.timeoutAt)
+	c.timers.clear(&r.watchAt)
 	if r.Stop == nil {
 		// Written before the scan that the first signal waits for.
 		ms := grace.Milliseconds()
@@ -211,6 +212,7 @@ func (c *Core) stopStep(r *run, machine *index) {
 	}
 	if first {
 		c.graceUntil(r, c.sys.Now().Add(st.grace))
+		c.show(r)
 		c.staged.hasty = true // an end that is seen from now on is the stop's only if that is on record
 	}
 	if !leaderLives && len(st.members) == 0 {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"encoding/json"
 	"syscall"
 	"time"
 
@@ -41,6 +42,20 @@ type System interface {
 	Zombie() (pid int)
 	// Zombies returns all of them; it may look at every process of the machine.
 	Zombies() []int
+	// Said returns what a run has said since it was last asked, false when that is nothing. p is its leader,
+	// nil when there is none. After last nothing more is kept for it.
+	Said(runID string, p *Process, last bool) (Said, bool)
+	// Hear reads, in the background, all that was sent to the notify socket before, and answers by
+	// HandleHeard. What runs said before an end that Watch tells of is read without it.
+	Hear()
+	// Show writes files into the folder of a run, each in place of the one before.
+	Show(f Folder, files map[string]string) error
+	// Result takes the file in which the run left its result; nil = there is none. wrong says what is
+	// wrong with it.
+	Result(f Folder) (result json.RawMessage, wrong string)
+	// Clear removes the folder of a run. One that is gone is no error.
+	Clear(f Folder) error
+
 	// ReapOrphan takes away an ended child that is not a run of ours.
 	ReapOrphan(pid int)
 }
@@ -50,7 +65,14 @@ type Process struct {
 	PID   int
 	Ticks uint64 // start time, field 22 of /proc/PID/stat
 	Child bool   // forked by this runner, so its exit status can be had
+	UID   uint32 // account it was started as
 	FD    int    // pidfd, -1 without one; of the system's own use
+}
+
+// Folder is the folder of one run, wire.Start.Dir.
+type Folder struct {
+	Dir string
+	UID uint32 // the run's account, whose it is
 }
 
 // Exit is how a process ended.

@@ -75,7 +75,8 @@ func (n *Notifier) Watch(ctx context.Context, alive func(context.Context) error)
 }
 
 // Supervised reports whether a service manager waits for this process to be ready.
-func Supervised() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
+// Inside of a job the socket is the runner's, who waits for nothing.
+func Supervised() bool { return os.Getenv("NOTIFY_SOCKET") != "" && os.Getenv("QUEUEMGR_RUN_ID") == "" }
 
 // Rules reports whether systemd is this machine's service manager; see sd_booted(3).
 func Rules() bool {

@@ -31,15 +31,19 @@ type Starter struct {
 
 // jobVariables say which job a process belongs to.
 var jobVariables = []string{
-	"QUEUEMGR_RUN_ID", "QUEUEMGR_JOB_ID", "QUEUEMGR_ATTEMPT", "QUEUEMGR_QUEUE", "QUEUEMGR_FENCE", "QUEUEMGR_DIR",
+	"QUEUEMGR_RUN_ID", "QUEUEMGR_JOB_ID", "QUEUEMGR_ATTEMPT", "QUEUEMGR_QUEUE", "QUEUEMGR_FENCE", "QUEUEMGR_DIR", "QUEUEMGR_PARAMS",
 }
+
+// notifyVariables are the runner's inside of a job, and a service manager's outside.
+var notifyVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 
 // Environ returns env without what would make a service that is started from inside a job a part of
 // that job: its stop would end the service, too.
 func Environ(env []string) []string {
+	inJob := slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "QUEUEMGR_RUN_ID=") })
 	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(jobVariables, name)
+		return slices.Contains(jobVariables, name) || inJob && slices.Contains(notifyVariables, name)
 	})
 }
 

@@ -23,6 +23,11 @@ func TestEnviron(t *testing.T) {
 		"PATH=/bin", "QUEUEMGR_RUN_ID=r", "QUEUEMGR_JOB_ID=1", "QUEUEMGR_ATTEMPT=1", "QUEUEMGR_QUEUE=q", "QUEUEMGR_FENCE=3",
 		"QUEUEMGR_DIR=/d", "QUEUEMGR_HOME=/h", "QUEUEMGR_RUN_IDS=x", "QUEUEMGR_RUN_ID",
 	}
+	outside := []string{"PATH=/bin", "NOTIFY_SOCKET=/systemd"}
+	if diff := cmp.Diff(outside, Environ(outside)); diff != "" {
+		t.Errorf("a service manager's: %s", diff)
+	}
+	env = append(env, "NOTIFY_SOCKET=/n", "WATCHDOG_USEC=1", "QUEUEMGR_PARAMS=/p")
 	before := slices.Clone(env)
 	if diff := cmp.Diff([]string{"PATH=/bin", "QUEUEMGR_HOME=/h", "QUEUEMGR_RUN_IDS=x"}, Environ(env)); diff != "" {
 		t.Error(diff)

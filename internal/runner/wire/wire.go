@@ -160,6 +160,8 @@ type Report struct {
 	Progress *int            `json:"progress,omitempty"` // 0 to 100, never less than before
 	Status   string          `json:"status,omitempty"`   // STATUS=, valid UTF-8, cut at MaxStatus bytes
 	Result   json.RawMessage `json:"result,omitempty"`   // valid JSON
+	Error    string          `json:"error,omitempty"`    // what went wrong, in the job's own words, cut at MaxStatus bytes
+	Retry    string          `json:"retry,omitempty"`    // "never", or the seconds after which another try makes sense
 	// Refused is what was wrong with things that the run, or somebody else in its name, has sent, in
 	// words, the first MaxRefused of them; RefusedMore counts the others.
 	Refused     []string `json:"refused,omitempty"`
@@ -172,8 +174,33 @@ const (
 	MaxDatagram    = 64<<10 + 4<<10
 	MaxResult      = 64 << 10 // bytes, in a datagram
 	MaxResultFile  = 1 << 20  // bytes of result.json
+	MaxResultDepth = 512      // of arrays and objects in each other
 	MaxRefused     = 5
 	MaxRefusedText = 256
+)
+
+// MaxStdin is the largest Start.Stdin in bytes.
+const MaxStdin = 1 << 20
+
+// Lines of a datagram that a run sends to its NOTIFY_SOCKET, KEY=VALUE; others are ignored. See sd_notify(3).
+const (
+	SaysRun      = "X_QUEUEMGR_RUN_ID"   // who speaks; without it the sender's process decides
+	SaysProgress = "X_QUEUEMGR_PROGRESS" // 0 to 100; a fraction is rounded down
+	SaysStatus   = "STATUS"
+	SaysResult   = "X_QUEUEMGR_RESULT" // JSON
+	SaysError    = "X_QUEUEMGR_ERROR"
+	SaysRetry    = "X_QUEUEMGR_RETRY" // "never" or seconds
+	SaysAlive    = "WATCHDOG"
+)
+
+// Files in Start.Dir.
+const (
+	FileParams   = "params.json"
+	FileResult   = "result.json" // put there by the run, by rename
+	FileStatus   = "status"
+	FileProgress = "progress"
+	FileCmdline  = "cmdline"
+	FilePID      = "pid"
 )
 
 // Stop asks for the end of a run's whole process tree. A run that ended before the signal keeps
