@@ -160,6 +160,8 @@ type Report struct {
 	Progress *int            `json:"progress,omitempty"` // 0 to 100, never less than before
 	Status   string          `json:"status,omitempty"`   // STATUS=, valid UTF-8, cut at MaxStatus bytes
 	Result   json.RawMessage `json:"result,omitempty"`   // valid JSON
+	Error    string          `json:"error,omitempty"`    // what went wrong, in the job's own words, cut at MaxStatus bytes
+	Retry    string          `json:"retry,omitempty"`    // "never", or the seconds after which another try makes sense
 	// Refused is what was wrong with things that the run, or somebody else in its name, has sent, in
 	// words, the first MaxRefused of them; RefusedMore counts the others.
 	Refused     []string `json:"refused,omitempty"`
