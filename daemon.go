@@ -181,7 +181,7 @@ func (d *daemon) startEngine(ctx context.Context) error {
 	d.engine, err = engine.Start(ctx, engine.Options{
 		Store: d.store, Hub: d.hub, Dial: runnerStarter(d.c.Paths, d.log).Dial, Now: time.Now, NewRunID: newRunID, Log: d.log,
 		Node: d.c.Node, Version: Version(), Home: d.c.Paths.Home, LogDir: d.c.Paths.JobLogs(), ProcDir: d.c.ProcDir,
-		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Problems: []func() string{d.jsonl.Problem, d.typesProblem}, Web: d.web.status, BeforePrune: d.safelyWritten,
+		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Types: d.types, Problems: []func() string{d.jsonl.Problem, d.typesProblem}, Web: d.web.status, BeforePrune: d.safelyWritten,
 	})
 	return err
 }

@@ -49,7 +49,7 @@ var importLaw = map[string]rule{
 	"internal/runner/launch": {},
 
 	"internal/engine":            {own: "job internal/store internal/scheduler internal/runner/wire internal/joblog internal/crashpoint"},
-	"internal/engine/enginetest": {own: "job internal/engine internal/runner internal/runner/launch internal/store/sqlite", libs: "go.uber.org/goleak"},
+	"internal/engine/enginetest": {own: "job internal/engine internal/runner internal/runner/launch internal/servicetest internal/store/sqlite", libs: "go.uber.org/goleak"},
 
 	"internal/auth":          {own: "job internal/store"},
 	"internal/auth/authtest": {own: "job internal/auth internal/engine/enginetest"},

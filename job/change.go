@@ -13,7 +13,8 @@ type ChangeKind string
 const (
 	JobAdded     ChangeKind = "added"
 	JobChanged   ChangeKind = "changed"
-	JobPurged    ChangeKind = "purged" // the record is gone: retention
+	JobReported  ChangeKind = "reported" // nothing but what the running job says of itself has changed
+	JobPurged    ChangeKind = "purged"   // the record is gone: retention
 	QueueSet     ChangeKind = "queue_set"
 	QueueDeleted ChangeKind = "queue_deleted"
 )

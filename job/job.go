@@ -125,6 +125,8 @@ type Attempt struct {
 	FinishedAt time.Time `json:"finished_at,omitzero"`
 	Usage      *Usage    `json:"usage,omitempty"`
 	Error      string    `json:"error,omitempty"`
+	Progress   *int      `json:"progress,omitempty"`
+	StatusText string    `json:"status_text,omitempty"`
 }
 
 // Duration is a time.Duration that is a number of seconds in JSON.

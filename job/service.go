@@ -21,6 +21,7 @@ type Service interface {
 	DaemonService
 	MachineService
 	StatsService
+	TypeService
 }
 
 // JobService is what is done with jobs.

@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Spec describes a job to add. Exactly one of Command and Shell is given.
+// Spec describes a job to add. Exactly one of Command, Shell and a Type other than those two is given:
+// such a type makes the command of Params.
 type Spec struct {
 	Command []string `json:"command,omitempty"` // program and arguments, run as they are
 	Shell   string   `json:"shell,omitempty"`   // script for /bin/sh -c
 
 	Queue    string          `json:"queue,omitempty"` // "" = default
-	Type     string          `json:"type,omitempty"`  // "" = command or shell
+	Type     string          `json:"type,omitempty"`  // "" = command or shell, whichever is given
 	Params   json.RawMessage `json:"params,omitempty"`
 	Name     string          `json:"name,omitempty"`
 	Key      string          `json:"key,omitempty"` // unique among the jobs on record
@@ -32,8 +33,8 @@ type Spec struct {
 	Split      bool     `json:"split,omitempty"`
 	Hold       bool     `json:"hold,omitempty"`
 
-	Watchdog     Duration `json:"watchdog,omitempty"`      // 0 = the type's
-	SuccessCodes []int    `json:"success_codes,omitempty"` // nil = the type's
+	Watchdog     Duration `json:"watchdog,omitempty"`     // 0 = the type's
+	SuccessCodes []int    `json:"success_codes,omitzero"` // nil = the type's; [] = none
 }
 
 // Batch is a number of jobs to add all together or not at all.
@@ -52,11 +53,29 @@ const (
 	MaxTags     = 64
 	MaxPriority = 1_000_000
 	MaxBatch    = 100_000 // jobs of a batch: all are in memory together
+	MaxCodes    = 255     // exit codes that count as completed
 )
 
-// Check returns an Invalid error that names the first field that is wrong.
+// Typed reports whether a type other than command and shell makes the job's command.
+func (s *Spec) Typed() bool {
+	return s.Type != "" && s.Type != TypeCommand && s.Type != TypeShell
+}
+
+// Check returns an Invalid error that names the first field that is wrong. Whether there is a type of
+// that name, and what its Params may be, is the daemon's to say.
 func (s *Spec) Check() error {
 	switch {
+	case s.Typed() && (s.Shell != "" || len(s.Command) > 0):
+		is := "command"
+		if s.Shell != "" {
+			is = "shell"
+		}
+		return invalid("type", fmt.Sprintf("the type %q and a %s are both given", s.Type, is), "leave one of them out: a type makes its command of params")
+	case s.Typed():
+		if err := CheckTypeName(s.Type); err != nil {
+			return err
+		}
+		return s.checkRest()
 	case s.Shell != "" && len(s.Command) > 0:
 		return invalid("shell", "both command and shell are given", "give one of them")
 	case s.Shell == "" && len(s.Command) == 0:
@@ -67,6 +86,19 @@ func (s *Spec) Check() error {
 	if err := s.checkType(); err != nil {
 		return err
 	}
+	return s.checkRest()
+}
+
+// CheckPrepared is Check for a spec whose type has set its Command.
+func (s *Spec) CheckPrepared() error {
+	if len(s.Command) == 0 || s.Command[0] == "" {
+		return invalid("type", fmt.Sprintf("the type %q makes no command of these params", s.Type), "see queuemgr type show "+s.Type)
+	}
+	return s.checkRest()
+}
+
+// checkRest checks all but what is run.
+func (s *Spec) checkRest() error {
 	if err := s.checkSizes(); err != nil {
 		return err
 	}
@@ -118,22 +150,31 @@ func (s *Spec) Check() error {
 	if s.Timeout < 0 || s.Grace < 0 {
 		return invalid("timeout", "a negative duration", "give seconds, not below zero")
 	}
+	if s.Watchdog < 0 {
+		return invalid("watchdog", "a negative duration", "give seconds, not below zero")
+	}
+	if len(s.SuccessCodes) > MaxCodes {
+		return invalid("success_codes", fmt.Sprintf("%d exit codes", len(s.SuccessCodes)), fmt.Sprintf("at most %d", MaxCodes))
+	}
+	for i, code := range s.SuccessCodes {
+		if code < 0 || code > 255 {
+			return invalid(fmt.Sprintf("success_codes[%d]", i), fmt.Sprintf("no process ends with %d", code), "exit codes are 0 to 255")
+		}
+	}
 	return nil
 }
 
-// checkType refuses a type that is not run so: it would be counted and listed as what it is not.
+// checkType refuses that a script is called a command, or a command a shell's: it would be counted and
+// listed as what it is not.
 func (s *Spec) checkType() error {
 	is := TypeCommand
 	if s.Shell != "" {
 		is = TypeShell
 	}
-	switch s.Type {
-	case "", is:
+	if s.Type == "" || s.Type == is {
 		return nil
-	case TypeCommand, TypeShell:
-		return invalid("type", fmt.Sprintf("the type is %q and a %s is given", s.Type, is), "leave the type out")
 	}
-	return invalid("type", fmt.Sprintf("unknown type %q", s.Type), fmt.Sprintf("the types are %s and %s; leave it out to have the right one", TypeCommand, TypeShell))
+	return invalid("type", fmt.Sprintf("the type is %q and a %s is given", s.Type, is), "leave the type out")
 }
 
 // TooManyJobs is the error of a batch with more than MaxBatch jobs.

@@ -16,7 +16,7 @@ func newCompletionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "print a script that completes commands in a shell",
-		Long:  "Prints a script that completes commands, flags, job numbers, queues and states in a shell.\n\n" + exitCodesHelp,
+		Long:  "Prints a script that completes commands, flags, job numbers, queues, types and states in a shell.\n\n" + exitCodesHelp,
 		Example: `  bash: source <(queuemgr completion bash)
   zsh:  queuemgr completion zsh > "${fpath[1]}/_queuemgr"
   fish: queuemgr completion fish > ~/.config/fish/completions/queuemgr.fish`,
@@ -104,6 +104,19 @@ func (a *app) completeQueues(cmd *cobra.Command, _ []string, _ string) ([]string
 		queues, err := svc.Queues(ctx)
 		for _, q := range queues {
 			words = append(words, q.Name)
+		}
+		return err
+	})
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeTypes offers the names of job types, with what they are.
+func (a *app) completeTypes(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var words []string
+	a.forCompletion(cmd, func(ctx context.Context, svc job.Service) error {
+		types, err := svc.Types(ctx)
+		for i := range types {
+			words = append(words, types[i].Name+"\t"+shorten(firstLine(types[i].Description), 60))
 		}
 		return err
 	})

@@ -17,11 +17,14 @@ func newJobCommand(a *app) *cobra.Command {
 }
 
 // jobTable shows jobs, one a row.
-func (a *app) jobTable(list []*job.Job) *table { return a.jobTablePart(list, false) }
+func (a *app) jobTable(list []*job.Job) *table { return a.jobTablePart(list, false, progress) }
+
+// liveTable is jobTable for a picture of what is going on.
+func (a *app) liveTable(list []*job.Job) *table { return a.jobTablePart(list, false, progressBar) }
 
 // jobTablePart shows jobs; of a part of a longer list no column is left out for what they have in
-// common.
-func (a *app) jobTablePart(list []*job.Job, part bool) *table {
+// common. done shows how far a job is.
+func (a *app) jobTablePart(list []*job.Job, part bool, done func(*job.Job) string) *table {
 	t := &table{first: part, columns: []column{{title: "ID", right: true}, {title: "STATE"}, {title: "WHY"}, {title: "QUEUE", spare: 2}, {title: "PRI", right: true, spare: 4},
 		{title: "KEY", spare: 3}, {title: "NAME", spare: 1}, {title: "TAGS", spare: 6}, {title: "OWNER", spare: 5}, {title: "DONE", right: true},
 		{title: "TIME", right: true, spare: 1}, {title: "ADDED", right: true, spare: 7}, {title: "COMMAND", cut: true}}}
@@ -58,7 +61,7 @@ func (a *app) jobTablePart(list []*job.Job, part bool) *table {
 			queue = j.Queue
 		}
 		t.add(fmt.Sprint(j.ID), string(j.State), why, queue, priority, bound(printable(j.Key), 24), bound(printable(j.Name), 32),
-			bound(printable(strings.Join(j.Tags, ",")), 24), owner, progress(j), runTime(now, j), ago(now, j.CreatedAt), commandText(j))
+			bound(printable(strings.Join(j.Tags, ",")), 24), owner, done(j), runTime(now, j), ago(now, j.CreatedAt), commandText(j))
 	}
 	return t
 }
@@ -69,4 +72,17 @@ func progress(j *job.Job) string {
 		return ""
 	}
 	return fmt.Sprintf("%d %%", *j.Progress)
+}
+
+// barCells is how wide the bar of a job's progress is.
+const barCells = 10
+
+// progressBar is progress with a bar.
+func progressBar(j *job.Job) string {
+	p := progress(j)
+	if p == "" {
+		return ""
+	}
+	full := min(max(*j.Progress, 0), 100) * barCells / 100
+	return "[" + strings.Repeat("#", full) + strings.Repeat("-", barCells-full) + "] " + p
 }

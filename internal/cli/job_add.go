@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +20,11 @@ type addOptions struct {
 	argv  []string
 	shell string
 	file  string
+
+	typeName, params string
+	watchdog         string
+	successCodes     []int
+
 	queue string
 	name  string
 	key   string
@@ -27,7 +35,7 @@ type addOptions struct {
 	clean bool
 	prio  int
 
-	hasPri, hasShell bool // the flags were given
+	hasPri, hasShell, hasParams bool // the flags were given
 
 	timeout, grace string
 	stopSignal     string
@@ -49,13 +57,19 @@ and umask, and standard input from /dev/null. What is added is on disk when the 
 when a line is wrong, none: {"command":["gzip","a.log"],"name":"a","queue":"logs","priority":5,"env":{"K":"v"}}.
 The flags are defaults for its lines.
 
+--type adds a job of a type, which makes its command of --params: JSON as it stands there, in a file (@FILE), or on
+standard input (-). queuemgr type list shows the types, queuemgr type show what the params of one may be. Params that the
+type calls secret are shown nowhere.
+
 ` + exitCodesHelp + "\n" + exitJobHelp,
 		Example: `  queuemgr job add -- make -j2 all
   queuemgr job add --shell 'pg_dump shop | zstd > /backup/shop.zst' --queue backup --timeout 2h
+  queuemgr job add --type files --params '{"op":"checksum","paths":["/srv/photos"]}'
+  queuemgr job add --type http --params @request.json --name ping
   queuemgr job add --file jobs.jsonl -q
   queuemgr job add --wait -- ./test.sh`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.argv, o.hasPri, o.hasShell = args, cmd.Flags().Changed("priority"), cmd.Flags().Changed("shell")
+			o.argv, o.hasPri, o.hasShell, o.hasParams = args, cmd.Flags().Changed("priority"), cmd.Flags().Changed("shell"), cmd.Flags().Changed("params")
 			err := runJobAdd(cmd.Context(), a, o)
 			if o.wait {
 				return asWait(err)
@@ -67,6 +81,8 @@ The flags are defaults for its lines.
 	f.SetInterspersed(false) // what follows the command's name is the command's
 	f.StringVar(&o.shell, "shell", "", "`SCRIPT` for /bin/sh -c, in place of COMMAND")
 	f.StringVar(&o.file, "file", "", "`FILE` with one job a line as JSON, - for standard input")
+	f.StringVar(&o.typeName, "type", "", "`TYPE` that makes the command of --params, in place of COMMAND")
+	f.StringVar(&o.params, "params", "", "`JSON` for the job, or @FILE with it, or - for standard input")
 	f.StringVar(&o.queue, "queue", "", "`QUEUE` to add to (default \"default\")")
 	f.IntVar(&o.prio, "priority", 0, "`N`: higher runs first within the queue")
 	f.StringVar(&o.name, "name", "", "`NAME` to show")
@@ -78,6 +94,8 @@ The flags are defaults for its lines.
 	f.BoolVar(&o.clean, "clean-env", false, "take no variable along but those of --env")
 	f.StringVar(&o.timeout, "timeout", "", "`TIME` limit of an attempt: seconds, or 1h30m, 2d")
 	f.StringVar(&o.grace, "grace", "", "`TIME` between the stop signal and KILL (default 10 s)")
+	f.StringVar(&o.watchdog, "watchdog", "", "`TIME` of silence after which it is stopped; it has to report: see queuemgr report")
+	f.IntSliceVar(&o.successCodes, "success-codes", nil, "exit `CODES` that count as completed, as 0 does: 3,4")
 	f.StringVar(&o.stopSignal, "stop-signal", "", "`SIGNAL` that asks the job to end (default TERM)")
 	f.StringVar(&o.onLost, "on-lost", "", "`WHAT` happens when the outcome cannot be known: fail (default) or requeue")
 	f.BoolVar(&o.split, "split", false, "keep stderr in a log of its own")
@@ -86,6 +104,7 @@ The flags are defaults for its lines.
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print the number alone")
 	f.BoolVar(&o.json, "json", false, "print JSON: the job, or {\"ids\":[...]} for a file")
 	completeFlag(cmd, "queue", a.completeQueues)
+	completeFlag(cmd, "type", a.completeTypes)
 	completeFlag(cmd, "on-lost", fixed("fail", "requeue"))
 	completeFlag(cmd, "stop-signal", fixed("TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "KILL"))
 	return cmd
@@ -99,7 +118,7 @@ func runJobAdd(ctx context.Context, a *app, o addOptions) error {
 	if o.file != "" {
 		return a.addFile(ctx, o, spec)
 	}
-	if o.hasShell && o.shell == "" && len(o.argv) == 0 {
+	if o.hasShell && o.shell == "" && len(o.argv) == 0 && o.typeName == "" {
 		return usage("--shell: the script is empty", "give one: queuemgr job add --shell 'sort a.txt | uniq -c'")
 	}
 	if err := spec.Check(); err != nil {
@@ -160,7 +179,7 @@ func (a *app) printAdded(o addOptions, j *job.Job) error {
 
 // spec returns the job that the flags and the surroundings describe: with --file, the defaults.
 func (o *addOptions) spec(a *app) (job.Spec, error) {
-	s := job.Spec{Command: o.argv, Shell: o.shell, Queue: o.queue, Name: o.name, Key: o.key, Tags: splitCommas(o.tags),
+	s := job.Spec{Command: o.argv, Shell: o.shell, Type: o.typeName, SuccessCodes: o.successCodes, Queue: o.queue, Name: o.name, Key: o.key, Tags: splitCommas(o.tags),
 		StopSignal: o.stopSignal, OnLost: job.OnLost(o.onLost), Split: o.split, Hold: o.hold}
 	if o.file != "" {
 		for _, wrong := range []struct {
@@ -178,13 +197,18 @@ func (o *addOptions) spec(a *app) (job.Spec, error) {
 	for _, d := range []struct {
 		name, text string
 		to         *job.Duration
-	}{{"timeout", o.timeout, &s.Timeout}, {"grace", o.grace, &s.Grace}} {
+	}{{"timeout", o.timeout, &s.Timeout}, {"grace", o.grace, &s.Grace}, {"watchdog", o.watchdog, &s.Watchdog}} {
 		var err error
 		if *d.to, err = durationFlag(d.name, d.text); err != nil {
 			return s, err
 		}
 	}
 	var err error
+	if o.hasParams {
+		if s.Params, err = a.readParams(o.params, o.file == "-"); err != nil {
+			return s, err
+		}
+	}
 	if s.Cwd, err = a.workingDirectory(o.cwd); err != nil {
 		return s, err
 	}
@@ -198,6 +222,45 @@ func (o *addOptions) spec(a *app) (job.Spec, error) {
 	}
 	s.Umask, err = readUmask()
 	return s, err
+}
+
+// readParams returns the parameters that --params stands for. stdinTaken says that the jobs are read from
+// standard input.
+func (a *app) readParams(text string, stdinTaken bool) (json.RawMessage, error) {
+	where, data := "", []byte(text)
+	switch file, isFile := strings.CutPrefix(text, "@"); {
+	case text == "-" && stdinTaken:
+		return nil, usage("--params and --file both read standard input", "put one of them into a file: --params @FILE")
+	case text == "-", isFile:
+		in := a.Stdin
+		where = "standard input: "
+		if isFile {
+			f, err := os.Open(file)
+			if err != nil {
+				return nil, openError("params", file, err)
+			}
+			defer f.Close() //nolint:errcheck // only read
+			in, where = f, file+": "
+		}
+		var err error
+		if data, err = io.ReadAll(io.LimitReader(in, job.MaxParams+1)); err != nil {
+			return nil, fmt.Errorf("reading the params: %w", err)
+		}
+	}
+	data = bytes.TrimSpace(data)
+	if len(data) > job.MaxParams {
+		return nil, &job.Error{Code: job.Invalid, Field: "params", Message: where + "the params are too long",
+			Hint: fmt.Sprintf("at most %d bytes; put more into a file that the job reads", job.MaxParams)}
+	}
+	var value any
+	if err := json.Unmarshal(data, &value); err != nil {
+		at, hint := "", `they are like '{"name":"value"}'; from a file: --params @FILE`
+		if e := (*json.SyntaxError)(nil); errors.As(err, &e) {
+			at = fmt.Sprintf(" at byte %d", e.Offset)
+		}
+		return nil, &job.Error{Code: job.Invalid, Field: "params", Message: fmt.Sprintf("%sthe params are not JSON%s: %v", where, at, err), Hint: hint, Err: err}
+	}
+	return data, nil
 }
 
 // checkProgram refuses a whole shell command line that was given as the program's name.

@@ -16,7 +16,7 @@ import (
 
 // outerJob are the variables by which a job knows itself: one that a job adds is another job.
 var outerJob = []string{"QUEUEMGR_JOB_ID", "QUEUEMGR_RUN_ID", "QUEUEMGR_ATTEMPT", "QUEUEMGR_QUEUE", "QUEUEMGR_FENCE",
-	"QUEUEMGR_PARAMS", "QUEUEMGR_DIR", "NOTIFY_SOCKET"}
+	"QUEUEMGR_PARAMS", "QUEUEMGR_DIR", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 
 // captureEnv returns the environment for a job: the present one unless clean, and the flags' K=V
 // and K. Variables that are not UTF-8 are left out with one warning, since JSON cannot carry them.

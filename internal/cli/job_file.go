@@ -31,7 +31,7 @@ func (a *app) addFile(ctx context.Context, o addOptions, defaults job.Spec) erro
 		}
 		in, name = f, o.file
 	}
-	specs, lines, err := readSpecs(in, name, defaults.Cwd)
+	specs, lines, err := readSpecs(in, name, defaults)
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func (a *app) printAddedAll(o addOptions, ids []int64) error {
 }
 
 // readSpecs reads one job a line and returns them with the numbers of their lines. Empty lines
-// are passed over. A relative cwd is one below the given.
-func readSpecs(in io.Reader, name, cwd string) (specs []job.Spec, lines []int, err error) {
+// are passed over. A relative cwd is one below that of the defaults.
+func readSpecs(in io.Reader, name string, defaults job.Spec) (specs []job.Spec, lines []int, err error) {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for n := 1; ; n++ {
 		line, err := r.ReadBytes('\n')
@@ -90,7 +90,7 @@ func readSpecs(in io.Reader, name, cwd string) (specs []job.Spec, lines []int, e
 			}
 		}
 		if text := bytes.TrimSpace(line); len(text) > 0 {
-			spec, specErr := parseSpec(text, cwd)
+			spec, specErr := parseSpec(text, defaults)
 			if specErr != nil {
 				return nil, nil, lineError(name, n, specErr)
 			}
@@ -118,7 +118,7 @@ func checkEncoding(first []byte) error {
 }
 
 // parseSpec reads one job, strictly.
-func parseSpec(text []byte, cwd string) (job.Spec, error) {
+func parseSpec(text []byte, defaults job.Spec) (job.Spec, error) {
 	var s job.Spec
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -132,17 +132,21 @@ func parseSpec(text []byte, cwd string) (job.Spec, error) {
 		return s, err
 	}
 	if s.Cwd != "" && !strings.HasPrefix(s.Cwd, "/") {
-		s.Cwd = cwd + "/" + s.Cwd
+		s.Cwd = defaults.Cwd + "/" + s.Cwd
 	}
-	if len(s.Command) == 0 && s.Shell == "" {
-		return s, usage("no command is given", `a job is like {"command":["true"]} or {"shell":"sort a | uniq"}`)
+	checked := s
+	if len(s.Command) == 0 && s.Shell == "" && !s.Typed() {
+		if !defaults.Typed() {
+			return s, usage("no command is given", `a job is like {"command":["true"]}, {"shell":"sort a | uniq"} or {"type":"http","params":{…}}`)
+		}
+		checked.Type = defaults.Type
 	}
-	return s, s.Check()
+	return s, checked.Check()
 }
 
 // specFields are the fields of a line.
 var specFields = []string{"command", "shell", "queue", "type", "params", "name", "key", "priority", "tags", "cwd", "env", "umask",
-	"timeout", "grace", "stop_signal", "on_lost", "split", "hold"}
+	"timeout", "grace", "stop_signal", "on_lost", "split", "hold", "watchdog", "success_codes"}
 
 // specError says in a user's words what encoding/json did not like.
 func specError(err error) error {

@@ -173,7 +173,7 @@ func (p *jobPrinter) page(list []*job.Job, more bool) error {
 		}
 		p.count += len(list)
 		var err error
-		p.cells, err = p.a.jobTablePart(list, more || p.cells != nil).writePart(p.w, p.width, p.cells)
+		p.cells, err = p.a.jobTablePart(list, more || p.cells != nil, progress).writePart(p.w, p.width, p.cells)
 		return err
 	}
 	for _, j := range list {

@@ -100,13 +100,16 @@ func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
 	now := a.now()
 	lines := [][2]string{
 		{"Job", fmt.Sprint(j.ID)}, {"Key", printable(j.Key)}, {"Name", printable(j.Name)}, {"State", state},
-		{"Error", printable(j.Error)}, {"Progress", progress(j)}, {"Status", printable(j.StatusText)},
-		{"Command", commandText(j)}, {"Type", typeName(j)}, {"Directory", printable(j.Cwd)},
+		{"Error", printable(j.Error)}, {"Progress", progressBar(j)}, {"Status", printable(j.StatusText)},
+		{"Result", printable(string(j.Result))}, {"Type", typeName(j)}, {"Params", printable(string(j.Params))}, {"Command", argvText(j)}, {"Directory", printable(j.Cwd)},
 		{"Queue", j.Queue}, {"Priority", number(j.Priority)}, {"Tags", printable(strings.Join(j.Tags, ", "))}, {"Owner", printable(j.Owner)}, {"Runs as", otherAccount(j)},
 		{"Added", moment(now, j.CreatedAt)}, {"Not before", moment(now, j.StartAt)}, {"Started", moment(now, j.StartedAt)},
 		{"Finished", moment(now, j.FinishedAt)}, {"Ran for", runTime(now, j)}, {"Attempt", attempt(j)}, {"Process", number(j.PID)},
 		{"Time limit", limit(j.Timeout)}, {"Stopped by", stoppedBy(j)}, {"If lost", string(j.OnLost)},
-		{"Used", usageText(j.Usage)}, {"Result", printable(string(j.Result))}, {"Node", printable(j.Node)},
+		{"Watchdog", watchdog(j)}, {"Succeeds", successCodes(j)}, {"Used", usageText(j.Usage)}, {"Node", printable(j.Node)},
+	}
+	for _, note := range j.Notes {
+		lines = append(lines, [2]string{"Note", printable(note)})
 	}
 	for _, l := range lines {
 		if l[1] == "" {
@@ -159,6 +162,21 @@ func limit(d job.Duration) string {
 		return ""
 	}
 	return elapsed(time.Duration(d))
+}
+
+func watchdog(j *job.Job) string {
+	if j.Watchdog == 0 {
+		return ""
+	}
+	return "stopped when silent for " + limit(j.Watchdog)
+}
+
+// successCodes says with which exit codes besides 0 a job is completed.
+func successCodes(j *job.Job) string {
+	if len(j.SuccessCodes) == 0 {
+		return ""
+	}
+	return "with exit codes 0, " + strings.Trim(strings.ReplaceAll(fmt.Sprint(j.SuccessCodes), " ", ", "), "[]")
 }
 
 // usualGrace is the time between stop signal and KILL of a job that was given none.

@@ -69,7 +69,7 @@ func (a *app) writeOverview(ctx context.Context, w io.Writer, svc job.Service, s
 		if _, err := io.WriteString(w, "\n"+part.title+more+"\n"); err != nil {
 			return err
 		}
-		if err := a.jobTable(page.Jobs).write(w, width); err != nil {
+		if err := a.liveTable(page.Jobs).write(w, width); err != nil {
 			return err
 		}
 	}

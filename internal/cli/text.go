@@ -46,8 +46,16 @@ func printableLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// commandText shows a job's command as one would type it.
+// commandText shows what a job runs: its command as one would type it, or its type with its params.
 func commandText(j *job.Job) string {
+	if j.Type != "" && j.Type != job.TypeCommand && j.Type != job.TypeShell {
+		return printable(strings.TrimSpace(j.Type + " " + string(j.Params)))
+	}
+	return argvText(j)
+}
+
+// argvText shows a job's command as one would type it.
+func argvText(j *job.Job) string {
 	if j.Type == job.TypeShell && len(j.Command) > 0 {
 		return printable(j.Command[len(j.Command)-1])
 	}
@@ -142,6 +150,8 @@ func (a *app) outcome(j *job.Job) string {
 		return fmt.Sprintf("exit %d", *j.ExitCode)
 	case j.State == job.Failed && j.Reason == job.ReasonSignal:
 		return fmt.Sprintf("signal %d", j.Signal)
+	case j.State == job.Failed && j.Reason == job.ReasonTimeout && strings.Contains(j.Error, "(watchdog)"):
+		return "silent"
 	case j.State == job.Failed && j.Reason == job.ReasonTimeout:
 		return "time limit"
 	case j.State == job.Failed && j.Reason == job.ReasonSpawn:
@@ -173,6 +183,12 @@ func (a *app) ending(j *job.Job) string {
 		how += ", "
 	}
 	return how + code
+}
+
+// firstLine returns text up to its first line feed.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 // plural is "1 job", "2 jobs".

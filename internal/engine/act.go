@@ -170,6 +170,12 @@ func (a *acting) run(c *core, t *tx) error {
 			a.refused(j, err)
 			continue
 		}
+		if a.r.Action == job.ActStart {
+			if err := c.checkSecrets(t.ctx, j); err != nil {
+				a.refused(j, err)
+				continue
+			}
+		}
 		if a.r.DryRun {
 			a.done = append(a.done, j.ID)
 			continue

@@ -41,6 +41,10 @@ func (in connected) apply(c *core, t *tx) {
 	}
 	c.runnerStatus.Store(&job.RunnerStatus{PID: w.PID, Version: w.Version})
 	c.setRunnerProblem("")
+	c.runnerOld.Store(nil)
+	if text := c.oldRunner(&w); text != "" {
+		c.runnerOld.Store(&text)
+	}
 }
 
 // attach compares what the registry says is live with what the runner knows.
@@ -89,16 +93,16 @@ func (c *core) attachJob(t *tx, j *job.Job, known, stopping bool) {
 		lose(t.edit(j), t.at, c.whyLost)
 	case !j.StartedAt.IsZero():
 		lose(t.edit(j), t.at, "the runner does not know the job any more")
-	case j.Want != "":
+	case j.Want != "", needsReports(j) && !c.welcome.Reports:
 		neverStarted(t.edit(j), t.at)
 	default:
-		env, err := c.captured(t.ctx, j)
+		kept, err := c.captured(t.ctx, j)
 		if err != nil {
 			c.o.Log.Error("read a job's environment: it is queued again", "job", j.ID, "error", err)
 			neverStarted(t.edit(j), t.at)
 			return
 		}
-		t.starts = append(t.starts, c.start(j, env))
+		t.starts = append(t.starts, c.start(j, kept))
 	}
 }
 

@@ -15,6 +15,9 @@ const (
 	purgeBatch = 200
 	// keepChanges is how many changes stay readable for a client that was away.
 	keepChanges = 50_000
+	// pruneEvery is how often changes are forgotten between two rounds of retention, where as many have come
+	// again: jobs that report a lot make a thousand a second.
+	pruneEvery = time.Minute
 )
 
 // cleanUp removes the logs that a daemon before has left, then applies retention every cleanup
@@ -22,8 +25,10 @@ const (
 func (e *Engine) cleanUp(ctx context.Context) {
 	e.sweepLogs(ctx)
 	interval := e.o.settings().CleanupInterval
-	tick := time.NewTicker(interval)
+	tick, prune := time.NewTicker(interval), time.NewTicker(pruneEvery)
 	defer tick.Stop()
+	defer prune.Stop()
+	pruned := e.o.Store.Seq()
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,6 +37,15 @@ func (e *Engine) cleanUp(ctx context.Context) {
 			if now := e.o.settings().CleanupInterval; now != interval {
 				interval = now
 				tick.Reset(interval)
+			}
+			continue
+		case <-prune.C:
+			if e.o.Store.Seq() < pruned+keepChanges {
+				continue
+			}
+			pruned = e.o.Store.Seq()
+			if err := e.pruneChanges(ctx); err != nil && ctx.Err() == nil {
+				e.o.Log.Error("forget old changes", "error", err)
 			}
 			continue
 		case <-tick.C:

@@ -35,6 +35,8 @@ type core struct {
 	queues        atomic.Pointer[map[string]job.Queue]
 	runnerStatus  atomic.Pointer[job.RunnerStatus] // nil while not connected
 	runnerProblem atomic.Pointer[string]           // why there is no runner
+	runnerOld     atomic.Pointer[string]           // why jobs that need wire.Welcome.Reports wait; nil = they do not
+	waitsForNewer atomic.Bool                      // such jobs do wait
 	lastHead      atomic.Int64                     // the highest job.Head given out
 	stopping      atomic.Bool                      // adds nothing any more
 	quit          atomic.Bool                      // the runner was asked to end: no connection is made any more
@@ -42,19 +44,21 @@ type core struct {
 	live      map[int64]*job.Job // values are never modified, only replaced
 	queueLive map[string]int
 	cursor    store.Cursor
-	envs      map[int64][]string // cache of captured environments
+	envs      map[int64]captured // cache
 	lastQueue string             // served last; see scheduler.State
 
 	runner  sender // nil while not connected
 	welcome wire.Welcome
 
 	runnerStops bool // the connected runner is ending: it refuses every start
+	replaced    bool // an older runner was told to end, to make room for one that can run all jobs
 	attaching   bool // a runner has welcomed us and is not yet compared with what is live
 	evidence    bool // the absence of a run in its welcome proves that the run was never forked
 	whyLost     string
 
 	again    bool             // take another step at once
 	retry    <-chan time.Time // claiming is paused until then; nil = it is not
+	reports  <-chan time.Time // reports wait until then; nil = they do not
 	shutdown *shutdown        // nil until asked for
 	finished bool
 }
@@ -73,7 +77,7 @@ func newCore(ctx context.Context, o *Options, proc *procView, in *mailbox) (*cor
 	o.now = new(atomic.Pointer[Settings])
 	o.now.Store(&o.Settings)
 	c := &core{o: o, proc: proc, in: in, live: map[int64]*job.Job{},
-		queueLive: map[string]int{}, envs: map[int64][]string{}}
+		queueLive: map[string]int{}, envs: map[int64]captured{}}
 	var err error
 	if c.done, err = newTally(ctx, o); err != nil {
 		return nil, err
@@ -84,6 +88,13 @@ func newCore(ctx context.Context, o *Options, proc *procView, in *mailbox) (*cor
 	live, err := o.Store.LiveJobs(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the live jobs: %w", err)
+	}
+	runners := map[int64]bool{} // folders that the runner may have in use
+	for _, j := range live {
+		runners[j.ID] = hasFolder(j)
+	}
+	if err := proc.clear(runners); err != nil {
+		return nil, err
 	}
 	for _, j := range live {
 		c.live[j.ID] = j
@@ -120,9 +131,16 @@ func (c *core) setRunnerProblem(text string) {
 func (c *core) run(ctx context.Context) {
 	for !c.finished && ctx.Err() == nil {
 		if !c.again {
+			said := c.in.saidMore
+			if c.reports != nil {
+				said = nil
+			}
 			select {
 			case <-ctx.Done():
 			case <-c.in.ready:
+			case <-said:
+			case <-c.reports:
+				c.reports = nil
 			case <-c.retry:
 				c.retry = nil
 			case <-c.shutdown.expired():
@@ -142,6 +160,7 @@ func (c *core) step(ctx context.Context, inputs []input) {
 	for _, in := range inputs {
 		in.apply(c, t)
 	}
+	c.hearReports(t)
 	if c.attaching {
 		c.attach(t)
 	}
@@ -151,6 +170,7 @@ func (c *core) step(ctx context.Context, inputs []input) {
 	t = c.begin(ctx)
 	c.dispatch(t)
 	c.commit(t)
+	c.replaceRunner()
 	c.endShutdown()
 }
 
@@ -181,6 +201,17 @@ type edit struct {
 	archive *job.Attempt
 	start   *wire.Start
 	stop    *wire.Stop
+
+	report bool // what the run says of itself has changed
+	more   bool // and something else, or only that
+}
+
+// kind is what the change is called.
+func (e *edit) kind() job.ChangeKind {
+	if e.more {
+		return job.JobChanged
+	}
+	return job.JobReported
 }
 
 func (c *core) begin(ctx context.Context) *tx {
@@ -190,6 +221,19 @@ func (c *core) begin(ctx context.Context) *tx {
 
 // edit returns the job's record in t, to be modified; from is its present record.
 func (t *tx) edit(from *job.Job) *edit {
+	e := t.open(from)
+	e.more = true
+	return e
+}
+
+// report is edit for what the job's run says of itself.
+func (t *tx) report(from *job.Job) *edit {
+	e := t.open(from)
+	e.report = true
+	return e
+}
+
+func (t *tx) open(from *job.Job) *edit {
 	if e := t.edits[from.ID]; e != nil {
 		return e
 	}
@@ -252,7 +296,7 @@ func (c *core) write(t *tx) (store.Committed, error) {
 	w := store.Commit{At: t.at, Cursor: t.cursor, Vital: t.vital}
 	for _, id := range t.order {
 		e := t.edits[id]
-		w.Updates = append(w.Updates, store.Update{Job: e.to, From: e.from.State, Archive: e.archive})
+		w.Updates = append(w.Updates, store.Update{Job: e.to, From: e.from.State, Archive: e.archive, Kind: e.kind()})
 	}
 	if len(w.Updates) == 0 && w.Cursor == nil {
 		return store.Committed{}, nil
@@ -279,7 +323,7 @@ func (c *core) settle(t *tx) {
 			delete(c.live, id)
 			c.queueLive[e.from.Queue]--
 		}
-		if e.from.State != e.to.State {
+		if e.from.State != e.to.State || e.report {
 			c.proc.set(e.to)
 		}
 		if e.start != nil {
@@ -332,7 +376,7 @@ func (c *core) sendStarts(starts []wire.Start) {
 
 // sizeOf is about how long s is on the wire.
 func sizeOf(s *wire.Start) int {
-	n := 512
+	n := 512 + len(s.Params) + len(s.View) + 2*len(s.Stdin)
 	for _, a := range s.Argv {
 		n += len(a) + 3
 	}
@@ -370,6 +414,7 @@ func (c *core) disconnect() {
 	}
 	c.runner = nil
 	c.runnerStatus.Store(nil)
+	c.runnerOld.Store(nil)
 }
 
 // call is a request from outside, run in a step.

@@ -26,13 +26,19 @@ func (c *core) dispatch(t *tx) {
 	s := c.schedulerState()
 	waiting := map[int64]*job.Job{}
 	counts := c.o.Store.Counts().ByQueue
+	looked, passed := true, false
 	for i := range s.Queues {
 		q := &s.Queues[i]
 		free := s.Free(q)
-		if free == 0 || counts[q.Name][job.Queued] == 0 {
+		if counts[q.Name][job.Queued] == 0 {
 			continue
 		}
-		line, err := c.o.Store.Candidates(t.ctx, q.Name, min(free, maxClaims))
+		if free == 0 {
+			looked = looked && q.Paused
+			continue
+		}
+		line, over, err := c.line(t.ctx, q.Name, min(free, maxClaims))
+		passed = passed || over
 		if err != nil {
 			c.o.Log.Error("read waiting jobs", "queue", q.Name, "error", err)
 			c.pauseClaims()
@@ -43,11 +49,32 @@ func (c *core) dispatch(t *tx) {
 			waiting[j.ID] = j
 		}
 	}
+	if looked || passed {
+		c.waitsForNewer.Store(passed)
+	}
 	d := scheduler.Decide(s)
 	c.lastQueue = d.Last
 	c.again = c.again || len(d.Start) >= maxClaims
 	for _, id := range d.Start {
 		c.claim(t, waiting[id])
+	}
+}
+
+// maxPassed bounds how far the first jobs of a queue that the connected runner can run are looked for.
+const maxPassed = 4096
+
+// line returns the first jobs of a queue that the connected runner can run, and whether some were
+// passed over because it can't run them.
+func (c *core) line(ctx context.Context, queue string, n int) (line []*job.Job, passed bool, err error) {
+	for look := n; ; look *= 4 {
+		first, err := c.o.Store.Candidates(ctx, queue, look)
+		if err != nil || c.welcome.Reports {
+			return first, false, err
+		}
+		line = slices.DeleteFunc(slices.Clone(first), needsReports)
+		if len(line) >= n || len(first) < look || look >= maxPassed {
+			return line[:min(n, len(line))], len(line) < len(first), nil
+		}
 	}
 }
 
@@ -62,7 +89,7 @@ func (c *core) schedulerState() scheduler.State {
 
 // claim gives a waiting job a new attempt, with a run id and a fence of its own.
 func (c *core) claim(t *tx, j *job.Job) {
-	env, err := c.captured(t.ctx, j)
+	kept, err := c.captured(t.ctx, j)
 	if err != nil { // it must not run with another environment than its own
 		c.o.Log.Error("read a job's environment", "job", j.ID, "error", err)
 		c.pauseClaims()
@@ -74,19 +101,28 @@ func (c *core) claim(t *tx, j *job.Job) {
 	e.to.Fence++
 	e.to.RunID = c.o.NewRunID()
 	e.to.Node = c.o.Node
-	start := c.start(e.to, env)
+	start := c.start(e.to, kept)
 	e.start = &start
 	t.claims = true
 }
 
 // start is the request that runs j's attempt.
-func (c *core) start(j *job.Job, env []string) wire.Start {
+func (c *core) start(j *job.Job, kept captured) wire.Start {
 	s := wire.Start{
 		RunID: j.RunID, JobID: j.ID, Fence: j.Fence, Argv: j.Command, Cwd: j.Cwd, Umask: j.Umask,
 		Stdout:    joblog.Path(c.o.LogDir, j.ID, j.Attempt, "stdout"),
 		TimeoutMS: time.Duration(j.Timeout).Milliseconds(),
 		GraceMS:   time.Duration(j.Grace).Milliseconds(),
-		Env:       c.environ(j, env),
+		Env:       c.environ(j, kept.env),
+	}
+	if hasFolder(j) {
+		s.Dir, s.Params, s.View = c.folder(j), kept.params, viewOf(j)
+		if s.Params == nil {
+			s.Params = j.Params
+		}
+	}
+	if j.Watchdog > 0 {
+		s.WatchdogMS = max(time.Duration(j.Watchdog).Milliseconds(), 1)
 	}
 	if c.o.Drops {
 		s.User = j.User
@@ -112,24 +148,35 @@ func (c *core) start(j *job.Job, env []string) wire.Start {
 // maxEnvs bounds the cache of environments: most jobs of a time share a few.
 const maxEnvs = 64
 
-// captured returns the environment that came with the job.
-func (c *core) captured(ctx context.Context, j *job.Job) ([]string, error) {
-	if env, ok := c.envs[j.EnvID]; ok {
-		return env, nil
+// captured returns what came with the job. Secrets are not kept in memory.
+func (c *core) captured(ctx context.Context, j *job.Job) (captured, error) {
+	if kept, ok := c.envs[j.EnvID]; ok {
+		return kept, nil
 	}
-	env, err := c.o.Store.Env(ctx, j.EnvID)
+	entries, err := c.o.Store.Env(ctx, j.EnvID)
 	if err != nil {
-		return nil, err
+		return captured{}, err
+	}
+	kept := newCaptured(entries)
+	if kept.params != nil {
+		return kept, nil
 	}
 	if len(c.envs) >= maxEnvs {
 		clear(c.envs)
 	}
-	c.envs[j.EnvID] = env
-	return env, nil
+	c.envs[j.EnvID] = kept
+	return kept, nil
 }
 
-// ownVariables are set for each job and never taken from the environment that came with it.
-var ownVariables = []string{"QUEUEMGR_JOB_ID", "QUEUEMGR_RUN_ID", "QUEUEMGR_ATTEMPT", "QUEUEMGR_QUEUE", "QUEUEMGR_FENCE", "QUEUEMGR_DIR"}
+// ownVariables are set for each job, by us or by the runner, and never taken from the environment that
+// came with it.
+var ownVariables = []string{"QUEUEMGR_JOB_ID", "QUEUEMGR_RUN_ID", "QUEUEMGR_ATTEMPT", "QUEUEMGR_QUEUE", "QUEUEMGR_FENCE", "QUEUEMGR_DIR",
+	"QUEUEMGR_PARAMS", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+
+// folder is where a job sees itself while it runs.
+func (c *core) folder(j *job.Job) string {
+	return filepath.Join(c.o.ProcDir, "proc", strconv.FormatInt(j.ID, 10))
+}
 
 func (c *core) environ(j *job.Job, env []string) []string {
 	return append(slices.Clone(env),
@@ -138,7 +185,7 @@ func (c *core) environ(j *job.Job, env []string) []string {
 		"QUEUEMGR_ATTEMPT="+strconv.Itoa(j.Attempt),
 		"QUEUEMGR_QUEUE="+j.Queue,
 		"QUEUEMGR_FENCE="+strconv.FormatUint(j.Fence, 10),
-		"QUEUEMGR_DIR="+filepath.Join(c.o.ProcDir, "proc", strconv.FormatInt(j.ID, 10)),
+		"QUEUEMGR_DIR="+c.folder(j),
 	)
 }
 

@@ -42,6 +42,9 @@ type Options struct {
 	// given none.
 	Drops bool
 
+	// Types are those besides command and shell; nil = there are none.
+	Types Types
+
 	// Problems are asked for the status; each returns "" when all is well. May be nil.
 	Problems []func() string
 	// Web says for the status how the page is served. May be nil.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -59,6 +60,9 @@ func (c *core) event(t *tx, ev *wire.Event) {
 			c.o.Log.Warn("the runner could not start a job now", "job", j.ID, "error", ev.Error)
 			c.pauseClaims()
 		}
+		if ev.Report != nil {
+			e.report = c.takeReport(e.to, ev.Report) || e.report
+		}
 		end(e, ev)
 	default:
 		c.o.Log.Warn("unknown event from the runner", "kind", ev.Kind, "job", ev.JobID)
@@ -94,6 +98,9 @@ func end(e *edit, ev *wire.Event) {
 	case wire.CauseTimeout:
 		n.State, n.Reason = job.Failed, job.ReasonTimeout
 		n.Error = fmt.Sprintf("stopped after its time limit of %s", n.Timeout)
+		if ev.Why == wire.WhyWatchdog {
+			n.Error = fmt.Sprintf("was silent for %s (watchdog)", n.Watchdog)
+		}
 		if ev.Error != "" {
 			n.Error += "; " + ev.Error
 		}
@@ -106,10 +113,13 @@ func end(e *edit, ev *wire.Event) {
 		switch {
 		case ev.Signal != 0:
 			n.State, n.Reason = job.Failed, job.ReasonSignal
-		case ev.ExitCode != nil && *ev.ExitCode == 0:
+		case ev.ExitCode != nil && (*ev.ExitCode == 0 || slices.Contains(n.SuccessCodes, *ev.ExitCode)):
 			n.State, n.Reason = job.Completed, ""
 		default:
 			n.State, n.Reason = job.Failed, job.ReasonExit
+			if ev.Report != nil && ev.Report.Error != "" {
+				n.Error = ev.Report.Error
+			}
 		}
 	}
 	concludeWant(e)
@@ -145,11 +155,11 @@ func requeue(e *edit, at time.Time) {
 	n := e.to
 	if n.RunID != "" {
 		e.archive = &job.Attempt{JobID: n.ID, Attempt: n.Attempt, RunID: n.RunID, State: n.State, Reason: n.Reason,
-			ExitCode: n.ExitCode, Signal: n.Signal, StartedAt: n.StartedAt, FinishedAt: n.FinishedAt, Usage: n.Usage, Error: n.Error}
+			ExitCode: n.ExitCode, Signal: n.Signal, StartedAt: n.StartedAt, FinishedAt: n.FinishedAt, Usage: n.Usage, Error: n.Error, Progress: n.Progress, StatusText: n.StatusText}
 	}
 	n.State, n.Reason = job.Queued, ""
 	n.ExitCode, n.Signal, n.Usage, n.Error = nil, 0, nil, ""
-	n.Progress, n.StatusText, n.Result = nil, "", nil
+	n.Progress, n.StatusText, n.Result, n.Notes = nil, "", nil, nil
 	n.StartedAt, n.FinishedAt, n.PID, n.RunID = time.Time{}, time.Time{}, 0, ""
 	n.QueuedAt = at
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +77,13 @@ func (e *Engine) add(ctx context.Context, b job.Batch) ([]*job.Job, error) {
 		if err := s.Check(); err != nil {
 			return nil, atLine(err, i+1)
 		}
+		var secret json.RawMessage
+		if s.Typed() {
+			var err error
+			if secret, err = e.prepare(&s); err != nil {
+				return nil, atLine(err, i+1)
+			}
+		}
 		s.Env = whole
 		name := s.Queue
 		if name == "" {
@@ -98,7 +106,7 @@ func (e *Engine) add(ctx context.Context, b job.Batch) ([]*job.Job, error) {
 				shared = env
 			}
 		}
-		add.Jobs[i] = store.NewJob{Job: j, Env: env}
+		add.Jobs[i] = store.NewJob{Job: j, Env: withParams(env, secret)}
 	}
 	// Carried out even when the caller goes away: what is on disk has to be dispatched.
 	added, err := e.o.Store.AddJobs(context.WithoutCancel(ctx), add)
@@ -116,6 +124,7 @@ func newJob(s *job.Spec, q *job.Queue, caller job.Caller) *job.Job {
 		Key: s.Key, Name: s.Name, Queue: q.Name, Type: s.Type, State: job.Queued, Command: s.Command, Params: s.Params,
 		Cwd: s.Cwd, Tags: s.Tags, Owner: caller.Name, User: s.User, UID: caller.UID, GID: caller.GID, MaxAttempts: 1,
 		Timeout: s.Timeout, Grace: s.Grace, StopSignal: s.StopSignal, OnLost: s.OnLost, Split: s.Split, Umask: s.Umask,
+		Watchdog: s.Watchdog, SuccessCodes: s.SuccessCodes,
 	}
 	if s.Priority != nil {
 		j.Priority = *s.Priority
@@ -138,10 +147,16 @@ func newJob(s *job.Spec, q *job.Queue, caller job.Caller) *job.Job {
 
 // fill lays the defaults of a batch under one of its jobs.
 func fill(s, d *job.Spec) {
-	if s.Shell == "" && len(s.Command) == 0 {
-		s.Shell, s.Command = d.Shell, d.Command
+	switch saysWhat := s.Shell != "" || len(s.Command) > 0 || s.Typed(); {
+	case !saysWhat:
+		s.Shell, s.Command, s.Type = d.Shell, d.Command, or(s.Type, d.Type)
+	case !s.Typed() && !d.Typed():
+		s.Type = or(s.Type, d.Type)
 	}
-	s.Queue, s.Type, s.Name, s.Cwd = or(s.Queue, d.Queue), or(s.Type, d.Type), or(s.Name, d.Name), or(s.Cwd, d.Cwd)
+	if s.Params == nil && (!d.Typed() || s.Type == d.Type) { // those of a type mean nothing to another
+		s.Params = d.Params
+	}
+	s.Queue, s.Name, s.Cwd = or(s.Queue, d.Queue), or(s.Name, d.Name), or(s.Cwd, d.Cwd)
 	s.User = or(s.User, d.User)
 	s.StopSignal, s.OnLost = or(s.StopSignal, d.StopSignal), or(s.OnLost, d.OnLost)
 	s.Timeout, s.Grace = or(s.Timeout, d.Timeout), or(s.Grace, d.Grace)
@@ -150,8 +165,9 @@ func fill(s, d *job.Spec) {
 	if s.Tags == nil {
 		s.Tags = d.Tags
 	}
-	if s.Params == nil {
-		s.Params = d.Params
+	s.Watchdog = or(s.Watchdog, d.Watchdog)
+	if s.SuccessCodes == nil {
+		s.SuccessCodes = d.SuccessCodes
 	}
 	switch {
 	case len(s.Env) == 0 && d.Env != nil:
@@ -263,6 +279,8 @@ func (e *Engine) waitReason(j *job.Job, counts map[string]map[job.State]int64) s
 		return fmt.Sprintf("queue %s is paused", j.Queue)
 	case problem != nil:
 		return *problem
+	case needsReports(j) && e.core.runnerOld.Load() != nil:
+		return *e.core.runnerOld.Load()
 	case q.Concurrency > 0 && live >= q.Concurrency:
 		return fmt.Sprintf("queue %s has %d of %d slots taken", j.Queue, live, q.Concurrency)
 	case most > 0 && total >= most:

@@ -76,6 +76,9 @@ func (l *link) connection(ctx context.Context) error {
 		if len(m.Events) > 0 {
 			l.in.put(received{from: conn, events: m.Events})
 		}
+		if len(m.Reports) > 0 {
+			l.in.putReports(conn, m.Reports)
+		}
 		if m.Bye != nil {
 			l.in.put(bye{from: conn, Bye: *m.Bye})
 		}

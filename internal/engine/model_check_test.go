@@ -30,17 +30,17 @@ func (w *world) checkEnds(rt *rapid.T) {
 			rt.Fatalf("job %d ran again and nobody asked for it: %+v", id, attempts)
 		}
 		for _, a := range attempts {
-			w.checkRun(rt, id, a.RunID, a.State, a.Reason, a.ExitCode, a.Signal)
+			w.checkRun(rt, id, a.RunID, a.State, a.Reason, a.ExitCode, a.Signal, a.Progress)
 			if a.Reason != job.ReasonLost && a.Reason != job.ReasonShutdown && !w.asked[id].start {
 				rt.Fatalf("job %d ran again after %s (%s)", id, a.State, a.Reason)
 			}
 		}
-		w.checkRun(rt, id, j.RunID, j.State, j.Reason, j.ExitCode, j.Signal)
+		w.checkRun(rt, id, j.RunID, j.State, j.Reason, j.ExitCode, j.Signal, j.Progress)
 	}
 }
 
 // checkRun holds what is on record of one run to what its process did.
-func (w *world) checkRun(rt *rapid.T, id int64, runID string, state job.State, reason job.Reason, code *int, signal int) {
+func (w *world) checkRun(rt *rapid.T, id int64, runID string, state job.State, reason job.Reason, code *int, signal int, progress *int) {
 	if !state.Ended() {
 		rt.Fatalf("job %d: %s at the end of all", id, state)
 	}
@@ -62,6 +62,9 @@ func (w *world) checkRun(rt *rapid.T, id int64, runID string, state job.State, r
 		return
 	}
 	p := forked[0]
+	if said, ok := w.said[runID]; ok != (progress != nil) || ok && said != *progress {
+		rt.Fatalf("job %d run %s: %s (%s) with progress %d on record, the last that it reported is %d (%v)", id, runID, state, reason, deref(progress), said, ok)
+	}
 	if p.alive {
 		rt.Fatalf("job %d run %s: %s (%s), but its process %d lives", id, runID, state, reason, p.pid)
 	}

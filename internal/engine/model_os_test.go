@@ -18,8 +18,9 @@ type simOS struct {
 	boot    int
 	nextPID int
 	procs   map[int]*simProc
-	forks   map[string][]*simProc // by run id: what really happened
-	stubs   map[string]bool       // run ids whose processes ignore TERM
+	forks   map[string][]*simProc  // by run id: what really happened
+	stubs   map[string]bool        // run ids whose processes ignore TERM
+	starts  map[string]*wire.Start // by run id: what was forked
 
 	// Of the present runner; gone with it.
 	generation int
@@ -48,7 +49,7 @@ type simProc struct {
 
 func newSimOS() *simOS {
 	return &simOS{now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), nextPID: 100, procs: map[int]*simProc{},
-		forks: map[string][]*simProc{}, stubs: map[string]bool{}, watched: map[uint64]*simProc{}}
+		forks: map[string][]*simProc{}, stubs: map[string]bool{}, starts: map[string]*wire.Start{}, watched: map[uint64]*simProc{}}
 }
 
 // newRunner forgets what the runner before had asked for; its processes are nobody's children now.
@@ -95,6 +96,7 @@ func (o *simOS) fork(fail bool) runner.Spawned {
 		startedAt: o.now, stubborn: o.stubs[s.RunID]}
 	o.procs[p.pid] = p
 	o.forks[s.RunID] = append(o.forks[s.RunID], p)
+	o.starts[s.RunID] = s
 	return runner.Spawned{RunID: s.RunID, Process: &runner.Process{PID: p.pid, Ticks: p.ticks, Child: true, FD: -1}, At: o.now}
 }
 

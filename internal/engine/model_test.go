@@ -48,6 +48,11 @@ func TestProtocolModel(t *testing.T) {
 			"runner starts": func(*rapid.T) { w.startRunner() },
 			"fork":          func(rt *rapid.T) { w.fork(rapid.IntRange(0, 9).Draw(rt, "spawn error") == 0) },
 			"exit":          func(rt *rapid.T) { w.exit(rt) },
+			"report": func(rt *rapid.T) {
+				if alive := w.os.alive(); len(alive) > 0 {
+					w.say(rapid.SampledFrom(alive).Draw(rt, "process"), rapid.IntRange(1, 20).Draw(rt, "further"))
+				}
+			},
 			"ends are seen": func(*rapid.T) { w.ready() },
 			"scan":          func(*rapid.T) { w.scan() },
 			"time passes":   func(rt *rapid.T) { w.pass(time.Duration(rapid.IntRange(1, 4).Draw(rt, "seconds")) * time.Second) },

@@ -48,6 +48,7 @@ type world struct {
 	asked    map[int64]ends  // what was asked of a job
 	touched  map[string]bool // run ids that a dead runner or a reboot may have cost
 	requeues map[int64]bool  // jobs with on_lost = requeue
+	said     map[string]int  // progress that each run has reported to its runner
 	runSeq   int
 
 	everShutDown bool
@@ -79,9 +80,48 @@ func (c *simConn) Close() error { c.closed = true; return nil }
 type simPeer struct{ c *simConn }
 
 func (p simPeer) Send(m *wire.Message) {
-	if !p.c.closed && p.c == p.c.w.conn {
-		p.c.w.answers = append(p.c.w.answers, copyMessage(p.c.w.t, m))
+	w := p.c.w
+	if p.c.closed || p.c != w.conn {
+		return
 	}
+	c := copyMessage(w.t, m)
+	for i := range c.Events {
+		if n, ok := w.said[c.Events[i].RunID]; ok && c.Events[i].Kind == wire.Exited {
+			if c.Events[i].Report == nil {
+				c.Events[i].Report = &wire.Report{}
+			}
+			c.Events[i].Report.Progress = &n
+		}
+	}
+	w.answers = append(w.answers, c)
+	if m.Welcome != nil {
+		w.sayAgain()
+	}
+}
+
+// say has a live process report that it came further. Its runner tells the daemon, where there are both.
+func (w *world) say(p *simProc, by int) {
+	if p.orphaned || w.runner == nil {
+		return // nobody hears it
+	}
+	w.said[p.runID] = min(w.said[p.runID]+by, 100)
+	if w.conn != nil && !w.conn.closed {
+		w.answers = append(w.answers, w.reportOf(p))
+	}
+}
+
+// sayAgain has the runner say on a new connection what its live runs have said.
+func (w *world) sayAgain() {
+	for _, p := range w.os.alive() {
+		if _, ok := w.said[p.runID]; ok {
+			w.answers = append(w.answers, w.reportOf(p))
+		}
+	}
+}
+
+func (w *world) reportOf(p *simProc) *wire.Message {
+	n, start := w.said[p.runID], w.os.starts[p.runID]
+	return copyMessage(w.t, &wire.Message{Reports: []wire.Report{{RunID: p.runID, JobID: start.JobID, Fence: start.Fence, Progress: &n}}})
 }
 
 func (p simPeer) Close() { p.c.closed = true }
@@ -101,7 +141,7 @@ func copyMessage(t *rapid.T, m *wire.Message) *wire.Message {
 
 func newWorld(t *rapid.T, dir string) *world {
 	w := &world{t: t, ctx: context.Background(), os: newSimOS(), hub: NewHub(), asked: map[int64]ends{},
-		touched: map[string]bool{}, requeues: map[int64]bool{}, journalPath: filepath.Join(dir, "runner.journal")}
+		touched: map[string]bool{}, said: map[string]int{}, requeues: map[int64]bool{}, journalPath: filepath.Join(dir, "runner.journal")}
 	log := slog.New(slog.DiscardHandler)
 	s, err := sqlite.Open(w.ctx, sqlite.Options{Path: filepath.Join(dir, "registry.db"), OnCommit: w.hub.Publish, Log: log})
 	if err != nil {
@@ -177,6 +217,7 @@ func (w *world) step() {
 		return
 	}
 	c := w.daemon.core
+	c.reports = nil // time is not what is tested
 	if !survive(func() { c.step(w.ctx, w.daemon.in.take()) }) || c.finished {
 		w.killDaemon()
 		return
@@ -201,6 +242,9 @@ func (w *world) deliverAnswer() {
 	}
 	if len(m.Events) > 0 {
 		w.daemon.in.put(received{from: w.conn, events: m.Events})
+	}
+	if len(m.Reports) > 0 {
+		w.daemon.in.putReports(w.conn, m.Reports)
 	}
 	if m.Bye != nil {
 		w.daemon.in.put(bye{from: w.conn, Bye: *m.Bye})

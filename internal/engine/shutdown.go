@@ -111,6 +111,9 @@ func (in bye) apply(c *core, _ *tx) {
 		c.runnerStops = true
 		return
 	}
+	if c.shutdown == nil && in.Running > 0 {
+		c.runnerStops = false // it was told to end and has something to do: see core.replaceRunner
+	}
 	if c.shutdown != nil && in.Running > 0 {
 		c.o.Log.Warn("the runner stays: it has processes that the registry does not know", "running", in.Running)
 		c.shutdown.over = true

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
+	"github.com/queuemgr/queuemgr/internal/servicetest"
 	"github.com/queuemgr/queuemgr/internal/store"
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
 	"github.com/queuemgr/queuemgr/job"
@@ -168,7 +169,7 @@ func onStage(t *testing.T, atOnce int, f func(*testing.T, *stage)) {
 		}
 		s := &stage{t: t, store: &watched{Store: registry}}
 		o := Options{Store: s.store, Hub: hub, Now: time.Now, NewRunID: rand.Text, Log: slog.New(slog.DiscardHandler), Node: "test",
-			LogDir: dir, ProcDir: dir, Settings: Settings{MaxConcurrent: atOnce, ShutdownTimeout: 30 * time.Second}}
+			LogDir: dir, ProcDir: dir, Types: servicetest.Types{}, Settings: Settings{MaxConcurrent: atOnce, ShutdownTimeout: 30 * time.Second}}
 		proc, err := newProcView(dir, o.Log)
 		if err != nil {
 			t.Fatal(err)
@@ -197,15 +198,26 @@ func onStage(t *testing.T, atOnce int, f func(*testing.T, *stage)) {
 
 // connect welcomes the engine on a new connection, with the runs that the runner knows.
 func (s *stage) connect(runs ...wire.Run) {
+	s.connectAs(wire.Welcome{Reports: true, Runs: runs})
+}
+
+// connectAs is connect with a runner of another kind.
+func (s *stage) connectAs(w wire.Welcome) {
 	s.conn = &wireEnd{}
-	s.in.put(connected{runner: s.conn, welcome: wire.Welcome{Journal: "j", BootID: "b", Acked: s.seq, LastSeq: s.seq, Runs: runs}})
+	w.Journal, w.BootID, w.Acked, w.LastSeq = "j", "b", s.seq, s.seq
+	s.in.put(connected{runner: s.conn, welcome: w})
 	synctest.Wait()
 }
 
 // add adds a job that sleeps and waits for what the engine makes of it.
 func (s *stage) add() *job.Job {
 	s.t.Helper()
-	j, err := s.AddJob(job.WithCaller(s.t.Context(), job.Caller{Name: "root"}), job.Spec{Command: []string{"sleep", "1000"}, Grace: job.Duration(time.Hour)})
+	return s.addSpec(job.Spec{Command: []string{"sleep", "1000"}, Grace: job.Duration(time.Hour)})
+}
+
+func (s *stage) addSpec(spec job.Spec) *job.Job {
+	s.t.Helper()
+	j, err := s.AddJob(job.WithCaller(s.t.Context(), job.Caller{Name: "root"}), spec)
 	if err != nil {
 		s.t.Fatal(err)
 	}

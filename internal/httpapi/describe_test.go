@@ -111,7 +111,7 @@ var typeAbout = map[string]string{
 	"Stats":           "What was done in a time, in buckets.",
 	"StatsEnds":       "How many jobs ended in a bucket.",
 	"StatsWaited":     "How long the jobs that started in a bucket had been queued, in seconds; to a sixth.",
-	"JobSpec":         "A job to add. Exactly one of command and shell is given.",
+	"JobSpec":         "A job to add. Exactly one of command, shell and a type other than those two is given; such a type makes the command of params.",
 	"Batch":           "Jobs to add all together or not at all.",
 	"Filter":          "Which jobs. All that is set must hold; within a list one is enough. {} is every job that is not deleted.",
 	"Range":           "Job numbers, both ends included.",
@@ -148,6 +148,8 @@ var typeAbout = map[string]string{
 	"SettingList":     "All settings.",
 	"WebStatus":       "How the page is served.",
 	"StatusAnswer":    "The daemon at a glance, with what the Python service said.",
+	"Type":            "What a job may be, and what its params may be.",
+	"TypeList":        "All job types.",
 	"Usage":           "What an attempt consumed, with the descendants that it waited for.",
 }
 
@@ -212,5 +214,11 @@ var fieldAbout = map[string]string{
 	"Problem.type": "Always about:blank: code says what it is.", "Queue.jobs": "How many jobs, by state.", "Queue.name": "Name.", "NewQueue.name": "1 to 64 of A-Z a-z 0-9 . _ -",
 	"QueueList.queues": "By name.", "Status.jobs": "How many jobs, by state.", "Status.queues": "All queues with their counts.", "Status.pid": "Process number of the daemon.",
 	"Status.node": "This machine.", "Status.started_at": "When the daemon started.", "Status.shutdown_timeout": "Seconds that a stop of the daemon gives its jobs to end.", "RunnerStatus.pid": "Process number; 0 when it is not connected.",
+	".notes": "What was refused of what it sent, and hooks that failed, in words.", ".watchdog": "Seconds without a report after which it is stopped; none or 0 is never.",
+	".success_codes": "Exit codes besides 0 that count as completed.", "JobSpec.watchdog": "Seconds without a report after which it is stopped; 0 is as its type says.",
+	"JobSpec.success_codes": "Exit codes besides 0 that count as completed; none is as its type says.", "JobSpec.type": "None is command or shell, whichever is given; else the name of a job type.",
+	"TypeList.types": "By name.", "Type.name": "What `type` of a job is.", "Type.description": "For people.", "Type.source": "`built in`, `program`, or the path of its file in types.d.",
+	"Type.schema": "JSON Schema (2020-12) of params; absent for command and shell.", "Type.example": "Params that the schema accepts.", "Type.secret": "Params that are shown nowhere.",
+	"Type.command": "The template that params are placed in, of a type in types.d.", "Type.queue": "Of its jobs unless they say otherwise.", "Type.problem": "Why no job of it can be added now.",
 	"Attempt.state": "How it ended.", "ActFailure.error": "Why not.", "JobSpec.params": "Parameters of the job type.",
 }

@@ -49,6 +49,9 @@ func TestEveryOperationAnswers(t *testing.T) {
 			if op.OperationID == "watchFeed" {
 				url = strings.ReplaceAll(url, "{feed}", a.feed().Feed)
 			}
+			if op.OperationID == "getType" {
+				url = strings.ReplaceAll(url, "{name}", job.TypeCommand)
+			}
 			url = strings.ReplaceAll(url, "{name}", map[bool]string{true: "own", false: "default"}[op.OperationID == "deleteQueue" || op.OperationID == "setQueue"])
 			op.check(a, strings.ToUpper(method), url, bodies[op.OperationID], doc.Components.Schemas)
 		}

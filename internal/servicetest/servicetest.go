@@ -20,7 +20,7 @@ import (
 // limit bounds each case; nothing here takes seconds unless something is wrong.
 const limit = time.Minute
 
-// Run holds a service to the contract. open returns a fresh one, with an empty registry and at
+// Run holds a service to the contract. open returns a fresh one, with an empty registry, Types and at
 // least four slots, that ends with the test.
 func Run(t *testing.T, open func(t *testing.T) job.Service) {
 	for _, group := range []struct {
@@ -28,7 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) job.Service) {
 		cases []testCase
 	}{
 		{"Add", addCases}, {"Batch", batchCases}, {"List", listCases}, {"Outcome", outcomeCases}, {"Act", actCases},
-		{"Logs", logCases}, {"Events", eventCases}, {"Feed", feedCases}, {"Queues", queueCases}, {"Daemon", daemonCases}, {"Stats", statsCases},
+		{"Logs", logCases}, {"Events", eventCases}, {"Feed", feedCases}, {"Queues", queueCases}, {"Types", typeCases}, {"Daemon", daemonCases}, {"Stats", statsCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, c := range group.cases {

@@ -107,6 +107,9 @@ type Update struct {
 	From job.State
 	// Archive keeps the attempt that Job's new one replaces.
 	Archive *job.Attempt
+	// Kind is what the change is called; "" = job.JobChanged. With job.JobReported nothing but what the
+	// running job says of itself has changed: no field that jobs are selected, ordered or counted by.
+	Kind job.ChangeKind
 }
 
 // Commit is a group of updates on disk together.

@@ -16,6 +16,7 @@ import (
 	"github.com/queuemgr/queuemgr/internal/engine"
 	"github.com/queuemgr/queuemgr/internal/runner"
 	"github.com/queuemgr/queuemgr/internal/runner/launch"
+	"github.com/queuemgr/queuemgr/internal/servicetest"
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -68,7 +69,7 @@ func (f *Fixture) open() {
 		Socket: filepath.Join(f.Dir, "r.sock"), Journal: filepath.Join(f.Dir, "runner.journal"),
 		Lock: filepath.Join(f.Dir, "runner.lock"), LogFile: filepath.Join(f.Dir, "runner.log")}
 	o := engine.Options{Store: f.Store, Hub: hub, Dial: starter.Dial, Now: time.Now, NewRunID: rand.Text, Log: log,
-		Node: "test", Version: "test", Home: f.Dir, LogDir: filepath.Join(f.Dir, "log"), ProcDir: f.Dir,
+		Node: "test", Version: "test", Home: f.Dir, LogDir: filepath.Join(f.Dir, "log"), ProcDir: f.Dir, Types: servicetest.Types{},
 		Settings: engine.Settings{MaxConcurrent: 8, ShutdownTimeout: 5 * time.Second, CleanupInterval: time.Hour}}
 	o.ReadSettings = func() (engine.Settings, job.Reloaded, error) { // nothing ever changes
 		return o.Settings, job.Reloaded{Changed: []job.SettingChange{}, Restart: []job.SettingChange{}}, nil

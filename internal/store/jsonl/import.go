@@ -155,7 +155,7 @@ func (im *importer) change(n int, offset int64, line []byte) error {
 	}
 	v := version{generation: im.generation, seq: c.Seq, line: n, gone: c.Kind == job.JobPurged || c.Kind == job.QueueDeleted, place: im.in.place(offset, line)}
 	switch c.Kind {
-	case job.JobAdded, job.JobChanged, job.JobPurged:
+	case job.JobAdded, job.JobChanged, job.JobReported, job.JobPurged:
 		if c.JobID < 1 || c.JobID > maxNumber {
 			return badLine(n, fmt.Errorf("job number %d: want 1 to %d", c.JobID, int64(maxNumber)))
 		}

@@ -314,6 +314,7 @@ func TestImportTakesTheLastChange(t *testing.T) {
 	s := openStore(t)
 	summary, err := importText(t, s,
 		line("5", "changed", `"id":1,"state":"completed",`+body)+
+			line("4", "reported", `"id":1,"state":"running","progress":50,`+body)+
 			line("3", "added", `"id":1,"state":"queued",`+body)+ // older, though behind
 			line("6", "added", `"id":2,"state":"queued",`+body)+
 			line("7", "purged", `"id":2,"state":"queued","queue":"default"`)+
@@ -322,7 +323,7 @@ func TestImportTakesTheLastChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if summary.Jobs != 3 || summary.Queues != 1 || summary.Legacy != 1 || len(summary.Warnings) != 1 || !strings.Contains(summary.Warnings[0], "line 5") {
+	if summary.Jobs != 3 || summary.Queues != 1 || summary.Legacy != 1 || len(summary.Warnings) != 1 || !strings.Contains(summary.Warnings[0], "line 6") {
 		t.Errorf("summary: %+v", summary)
 	}
 	if j, err := s.Job(t.Context(), 1); err != nil || j.State != job.Completed {

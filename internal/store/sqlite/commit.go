@@ -41,6 +41,7 @@ func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Committed, er
 type update struct {
 	row      row
 	from     job.State
+	kind     job.ChangeKind
 	conflict bool
 }
 
@@ -60,7 +61,11 @@ func newUpdate(u *store.Update) (update, error) {
 		}
 		r.archived = []archived{a}
 	}
-	return update{row: r, from: u.From}, nil
+	kind := u.Kind
+	if kind == "" {
+		kind = job.JobChanged
+	}
+	return update{row: r, from: u.From, kind: kind}, nil
 }
 
 // commitOp updates jobs and moves the cursor.
@@ -92,7 +97,7 @@ func (op *commitOp) write(t *tx) error {
 		if err := u.row.archive(t); err != nil {
 			return err
 		}
-		if err := t.jobChange(op.at, job.JobChanged, u.row.id, u.row.state, u.row.queue, u.row.changeDoc()); err != nil {
+		if err := t.jobChange(op.at, u.kind, u.row.id, u.row.state, u.row.queue, u.row.changeDoc()); err != nil {
 			return err
 		}
 	}
@@ -107,9 +112,22 @@ func (op *commitOp) write(t *tx) error {
 const updateJob = `UPDATE jobs SET rev = rev + 1, state = ?, queue = ?, priority = ?, head = ?, key = ?, tags = ?, search = ?,
 	ended_at = iif(?, ended_at, ?), doc = ? WHERE id = ? AND rev = ? AND state = ? AND queue = ? AND type = ?`
 
+// updateReport writes a record of which only doc has changed: it touches no index.
+const updateReport = "UPDATE jobs SET rev = rev + 1, doc = ? WHERE id = ? AND rev = ? AND state = ?"
+
+// report writes u, of which only doc has changed, or marks it as a conflict.
+func (op *commitOp) report(t *tx, u *update) error {
+	n, err := t.conn.exec(updateReport, u.row.doc, u.row.id, u.row.rev, string(u.from))
+	u.conflict = err == nil && n == 0
+	return err
+}
+
 // update writes u or marks it as a conflict. A job rarely changes its queue, so the queue on
 // record is only looked up when the first try finds no record.
 func (op *commitOp) update(t *tx, u *update) error {
+	if u.kind == job.JobReported && u.from == u.row.state {
+		return op.report(t, u)
+	}
 	if _, exists := t.state.queues[u.row.queue]; !exists && !u.row.state.Ended() {
 		u.conflict = true
 		return nil

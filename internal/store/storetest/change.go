@@ -77,6 +77,31 @@ func testChanges(t *testing.T, open func(*testing.T) store.Store) {
 		diff(t, "the queue in its change", &job.Queue{Name: "q", Concurrency: 3}, q)
 	})
 
+	t.Run("of what a running job reports", func(t *testing.T) {
+		s := open(t)
+		live := move(t, s, minute(2), job.Running, move(t, s, minute(1), job.Starting, add(t, s, newJob())...)...)[0]
+		before, half := s.Seq(), 50
+		said, stale := *live, *live
+		said.Progress, said.StatusText = &half, "half of it"
+		done, err := s.Commit(t.Context(), store.Commit{At: minute(3), Updates: []store.Update{{Job: &said, From: job.Running, Kind: job.JobReported}}})
+		if err != nil || len(done.Conflicts) > 0 || said.Rev != live.Rev+1 {
+			t.Fatalf("%+v, %v, rev %d after %d", done, err, said.Rev, live.Rev)
+		}
+		got := changes(t, s, before)
+		if len(got) != 1 || got[0].Kind != job.JobReported || got[0].State != job.Running || !strings.Contains(string(got[0].JSON), `"progress":50,"status_text":"half of it"`) {
+			t.Errorf("changes: %+v", got)
+		}
+		diff(t, "on record", &said, get(t, s, live.ID))
+		done, err = s.Commit(t.Context(), store.Commit{At: minute(4), Updates: []store.Update{{Job: &stale, From: job.Running, Kind: job.JobReported}}})
+		if err != nil || len(done.Conflicts) != 1 {
+			t.Errorf("of a record that is not the present one: %+v, %v", done, err)
+		}
+		diff(t, "on record", &said, get(t, s, live.ID))
+		if n := s.Counts().ByQueue["default"][job.Running]; n != 1 {
+			t.Errorf("%d are counted as running", n)
+		}
+	})
+
 	t.Run("pruned ones are refused", func(t *testing.T) {
 		s := open(t)
 		first := s.Seq()

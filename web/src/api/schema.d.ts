@@ -597,6 +597,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List job types
+         * @description All of them by name: what `type` of a job may be, with the JSON Schema of its `params`. Of one that has a `problem` no job can be added.
+         */
+        get: operations["listTypes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/types/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one job type */
+        get: operations["getType"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -736,6 +773,11 @@ export interface components {
              */
             job_id: number;
             /**
+             * Format: int64
+             * @description 0 to 100, as the job reports it.
+             */
+            progress?: number;
+            /**
              * @description Why it failed or was stopped.
              * @enum {string}
              */
@@ -757,6 +799,8 @@ export interface components {
              * @enum {string}
              */
             state: "held" | "scheduled" | "blocked" | "queued" | "starting" | "running" | "paused" | "stopping" | "completed" | "failed" | "stopped" | "skipped" | "deleted";
+            /** @description What the job reports of itself. */
+            status_text?: string;
             usage?: components["schemas"]["Usage"];
         };
         /** @description Earlier attempts. */
@@ -1027,6 +1071,8 @@ export interface components {
             name?: string;
             /** @description Machine that runs it. */
             node?: string;
+            /** @description What was refused of what it sent, and hooks that failed, in words. */
+            notes?: string[];
             /**
              * @description What happens when its outcome cannot be known; none is `fail`.
              * @enum {string}
@@ -1093,6 +1139,8 @@ export interface components {
             status_text?: string;
             /** @description TERM, INT, HUP, …; none is TERM. */
             stop_signal?: string;
+            /** @description Exit codes besides 0 that count as completed. */
+            success_codes?: number[];
             /** @description Words to find it by. */
             tags?: string[];
             /**
@@ -1112,8 +1160,13 @@ export interface components {
             user?: string;
             /** @description Why it waits, in words. */
             wait_reason?: string;
+            /**
+             * Format: double
+             * @description Seconds without a report after which it is stopped; none or 0 is never.
+             */
+            watchdog?: number;
         };
-        /** @description A job to add. Exactly one of command and shell is given. */
+        /** @description A job to add. Exactly one of command, shell and a type other than those two is given; such a type makes the command of params. */
         JobSpec: {
             /** @description Program and arguments, run as they are. */
             command?: string[];
@@ -1154,6 +1207,8 @@ export interface components {
             split?: boolean;
             /** @description TERM, INT, HUP, …; none is TERM. */
             stop_signal?: string;
+            /** @description Exit codes besides 0 that count as completed; none is as its type says. */
+            success_codes?: number[];
             /** @description Words to find it by. */
             tags?: string[];
             /**
@@ -1161,7 +1216,7 @@ export interface components {
              * @description Time limit in seconds; none or 0 is no limit.
              */
             timeout?: number;
-            /** @description What the job is: `command`, `shell`, or a job type's name. */
+            /** @description None is command or shell, whichever is given; else the name of a job type. */
             type?: string;
             /**
              * Format: int32
@@ -1170,6 +1225,11 @@ export interface components {
             umask?: number;
             /** @description Account that it runs as; none is the service's own. */
             user?: string;
+            /**
+             * Format: double
+             * @description Seconds without a report after which it is stopped; 0 is as its type says.
+             */
+            watchdog?: number;
         };
         /** @description A line that holds a text. */
         LogHit: {
@@ -1659,6 +1719,56 @@ export interface components {
         TokenList: {
             /** @description By name. */
             tokens: components["schemas"]["Token"][];
+        };
+        /** @description What a job may be, and what its params may be. */
+        Type: {
+            /** @description The template that params are placed in, of a type in types.d. */
+            command?: string[];
+            /** @description For people. */
+            description?: string;
+            /** @description Params that the schema accepts. */
+            example?: unknown;
+            /**
+             * Format: double
+             * @description Seconds between stop signal and KILL.
+             */
+            grace?: number;
+            /** @description What `type` of a job is. */
+            name: string;
+            /**
+             * @description What happens when its outcome cannot be known; none is `fail`.
+             * @enum {string}
+             */
+            on_lost?: "fail" | "requeue";
+            /** @description Why no job of it can be added now. */
+            problem?: string;
+            /** @description Of its jobs unless they say otherwise. */
+            queue?: string;
+            /** @description JSON Schema (2020-12) of params; absent for command and shell. */
+            schema?: unknown;
+            /** @description Params that are shown nowhere. */
+            secret?: string[];
+            /** @description `built in`, `program`, or the path of its file in types.d. */
+            source: string;
+            /** @description TERM, INT, HUP, …; none is TERM. */
+            stop_signal?: string;
+            /** @description Exit codes besides 0 that count as completed. */
+            success_codes?: number[];
+            /**
+             * Format: double
+             * @description Time limit in seconds; none or 0 is no limit.
+             */
+            timeout?: number;
+            /**
+             * Format: double
+             * @description Seconds without a report after which it is stopped; none or 0 is never.
+             */
+            watchdog?: number;
+        };
+        /** @description All job types. */
+        TypeList: {
+            /** @description By name. */
+            types: components["schemas"]["Type"][];
         };
         /** @description What an attempt consumed, with the descendants that it waited for. */
         Usage: {
@@ -3110,6 +3220,133 @@ export interface operations {
             422: components["responses"]["UnprocessableEntity"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listTypes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TypeList"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getType: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The queue's name.
+                 * @example default
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Type"];
+                };
+            };
+            /** @description Unauthorized: unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getHealth: {
