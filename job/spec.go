@@ -34,6 +34,8 @@ type Spec struct {
 
 	Watchdog     Duration `json:"watchdog,omitempty"`      // 0 = the type's
 	SuccessCodes []int    `json:"success_codes,omitempty"` // nil = the type's
+
+	Hooks []Hook `json:"hooks,omitempty"` // told of its events, beside those of settings and type
 }
 
 // Batch is a number of jobs to add all together or not at all.
@@ -118,7 +120,7 @@ func (s *Spec) Check() error {
 	if s.Timeout < 0 || s.Grace < 0 {
 		return invalid("timeout", "a negative duration", "give seconds, not below zero")
 	}
-	return nil
+	return checkHooks(s.Hooks)
 }
 
 // checkType refuses a type that is not run so: it would be counted and listed as what it is not.

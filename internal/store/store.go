@@ -25,6 +25,7 @@ type Store interface {
 	Node
 	Access
 	Stats
+	Hooks
 	io.Closer
 }
 
@@ -113,6 +114,8 @@ type Update struct {
 type Commit struct {
 	Updates []Update
 	Cursor  *Cursor // the runner's events accounted for by these updates
+	// Deliveries are those of hooks whose commands' ends are among the events: see Hooks.SetDeliveries.
+	Deliveries []DeliveryUpdate
 	At      time.Time
 	// Vital marks what must be recorded even on a full disk (exits): it is never grouped with
 	// additions and may use the room kept in reserve. While that is in use, a commit that is not
