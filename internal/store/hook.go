@@ -36,8 +36,8 @@ type Hooks interface {
 	// ListDeliveries returns one page, the newest first. Errors: job.Invalid (cursor).
 	ListDeliveries(ctx context.Context, f job.DeliveryFilter) (job.DeliveryPage, error)
 	// PruneDeliveries removes up to limit ended deliveries: those that ended before a time, and those
-	// beyond the newest keep. Those of live jobs stay. It returns how many went.
-	PruneDeliveries(ctx context.Context, before time.Time, keep int64, limit int) (int, error)
+	// beyond the newest keep. Those of live jobs stay. It returns what went: the caller removes the logs.
+	PruneDeliveries(ctx context.Context, before time.Time, keep int64, limit int) ([]PrunedDelivery, error)
 }
 
 // HookCursor is how far the changes are turned into deliveries.
@@ -78,6 +78,9 @@ type DeliveryUpdate struct {
 	RunID     string
 	LastError string
 }
+
+// PrunedDelivery is a delivery that is gone.
+type PrunedDelivery struct{ ID, JobID int64 }
 
 // RunEnd is how a run ended that is no job's attempt.
 type RunEnd struct {

@@ -286,14 +286,30 @@ func (s *Store) ListDeliveries(ctx context.Context, f job.DeliveryFilter) (page 
 
 // PruneDeliveries implements store.Hooks. A live job's starts stay, because they tell that they were
 // turned into deliveries.
-func (s *Store) PruneDeliveries(ctx context.Context, before time.Time, keep int64, limit int) (int, error) {
-	gone := int64(0)
-	err := s.write(ctx, &accessOp{opBase: opBase{lane: adding, size: limit}, do: func(x *tx) (err error) {
-		gone, err = x.conn.exec(`DELETE FROM hook_deliveries WHERE id IN (SELECT id FROM hook_deliveries d WHERE ended_at IS NOT NULL
+func (s *Store) PruneDeliveries(ctx context.Context, before time.Time, keep int64, limit int) (gone []store.PrunedDelivery, err error) {
+	err = s.write(ctx, &accessOp{opBase: opBase{lane: adding, size: limit}, do: func(x *tx) error {
+		gone = nil // of a try that was rolled back
+		return x.conn.query(`DELETE FROM hook_deliveries WHERE id IN (SELECT id FROM hook_deliveries d WHERE ended_at IS NOT NULL
 			AND (ended_at < ?1 OR ended_at < (SELECT ended_at FROM hook_deliveries WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT 1 OFFSET ?2))
 			AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = d.job_id AND jobs.state IN ('starting', 'running', 'paused', 'stopping'))
-			ORDER BY ended_at LIMIT ?3)`, micros(before), keep-1, int64(limit))
-		return err
+			ORDER BY ended_at LIMIT ?3) RETURNING id, job_id`, 2, func(v []driver.Value) error {
+			var p store.PrunedDelivery
+			p.ID, _ = v[0].(int64)
+			p.JobID, _ = v[1].(int64)
+			gone = append(gone, p)
+			return nil
+		}, micros(before), keep-1, int64(limit))
 	}})
-	return int(gone), err
+	return gone, err
+}
+
+// purgeDeliveries removes what is over of a job that goes and returns the numbers; what is open goes
+// on its way all the same.
+func purgeDeliveries(t *tx, jobID int64) (ids []int64, err error) {
+	err = t.conn.query("DELETE FROM hook_deliveries WHERE job_id = ? AND ended_at IS NOT NULL RETURNING id", 1, func(v []driver.Value) error {
+		id, _ := v[0].(int64)
+		ids = append(ids, id)
+		return nil
+	}, jobID)
+	return ids, err
 }

@@ -190,11 +190,11 @@ func testHooks(t *testing.T, open func(*testing.T) store.Store) {
 		for i, d := range all[:5] {
 			settle(t, s, minute(2+i), store.DeliveryUpdate{ID: d.ID, State: job.DeliveryDone, Tries: 1})
 		}
-		if n, err := s.PruneDeliveries(t.Context(), minute(4), 100, 10); err != nil || n != 1 {
-			t.Errorf("pruned %d by age, %v", n, err)
+		if n, err := s.PruneDeliveries(t.Context(), minute(4), 100, 10); err != nil || len(n) != 1 || n[0] != (store.PrunedDelivery{ID: all[1].ID, JobID: jobs[1].ID}) {
+			t.Errorf("pruned %v by age, %v", n, err)
 		}
-		if n, err := s.PruneDeliveries(t.Context(), start, 1, 10); err != nil || n != 1 {
-			t.Errorf("pruned %d by number, %v", n, err)
+		if n, err := s.PruneDeliveries(t.Context(), start, 1, 10); err != nil || len(n) != 1 || n[0].ID != all[3].ID {
+			t.Errorf("pruned %v by number, %v", n, err)
 		}
 		page, err := s.ListDeliveries(t.Context(), job.DeliveryFilter{Limit: 10})
 		if err != nil {
@@ -205,5 +205,11 @@ func testHooks(t *testing.T, open func(*testing.T) store.Store) {
 			left = append(left, d.ID)
 		}
 		diff(t, "what is left", []int64{all[5].ID, all[4].ID, all[2].ID, all[0].ID}, left)
+		move(t, s, minute(9), job.Completed, &job.Job{ID: jobs[0].ID, Rev: 2, Queue: job.DefaultQueue, Type: job.TypeCommand, State: job.Starting})
+		purged, err := s.Purge(t.Context(), store.Purge{States: []job.State{job.Completed}, Limit: 5, At: minute(10)})
+		if err != nil || len(purged) != 1 {
+			t.Fatalf("purged %v, %v", purged, err)
+		}
+		diff(t, "with its job go", []int64{all[0].ID, all[2].ID, all[4].ID}, purged[0].Hooks)
 	})
 }
