@@ -316,7 +316,7 @@ func (d *daemon) guard(ctx context.Context) (handler *httpapi.Handler, stop func
 	}
 	d.gate.Store(gate)
 	service := auth.New(d.engine, auth.Options{UID: uid, GID: uint32(os.Getegid()), RoleOf: roles, Accounts: d.accounts(), Audit: audit})
-	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy, Page: page.Page(), Metrics: d.metrics}
+	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Hooks: auth.NewHooks(service, d.hooks), Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy, Page: page.Page(), Metrics: d.metrics}
 	if d.web != nil {
 		o.Hosts = d.web.names
 	}

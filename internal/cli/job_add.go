@@ -33,6 +33,8 @@ type addOptions struct {
 	stopSignal     string
 	onLost         string
 	split, hold    bool
+	hooks          []string
+	webhooks       []string
 
 	wait, quiet, json bool
 }
@@ -49,10 +51,14 @@ and umask, and standard input from /dev/null. What is added is on disk when the 
 when a line is wrong, none: {"command":["gzip","a.log"],"name":"a","queue":"logs","priority":5,"env":{"K":"v"}}.
 The flags are defaults for its lines.
 
+--hook and --webhook tell others when the job starts or ends: a script, which gets the job as JSON on its standard input and
+QUEUEMGR_HOOK_EVENT, or a web address. hook deliveries shows what became of it.
+
 ` + exitCodesHelp + "\n" + exitJobHelp,
 		Example: `  queuemgr job add -- make -j2 all
   queuemgr job add --shell 'pg_dump shop | zstd > /backup/shop.zst' --queue backup --timeout 2h
   queuemgr job add --file jobs.jsonl -q
+  queuemgr job add --hook 'failure=mail -s "backup failed" ops' --webhook success,failure=https://ci.example.org/hooks -- ./backup.sh
   queuemgr job add --wait -- ./test.sh`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.argv, o.hasPri, o.hasShell = args, cmd.Flags().Changed("priority"), cmd.Flags().Changed("shell")
@@ -82,6 +88,8 @@ The flags are defaults for its lines.
 	f.StringVar(&o.onLost, "on-lost", "", "`WHAT` happens when the outcome cannot be known: fail (default) or requeue")
 	f.BoolVar(&o.split, "split", false, "keep stderr in a log of its own")
 	f.BoolVar(&o.hold, "hold", false, "do not run it before job start")
+	f.StringArrayVar(&o.hooks, "hook", nil, "`EVENTS=SCRIPT` for /bin/sh -c, run as the job is at start, success, failure or stop (separated by commas); may be repeated")
+	f.StringArrayVar(&o.webhooks, "webhook", nil, "`EVENTS=URL` that the job is posted to as JSON; may be repeated")
 	f.BoolVar(&o.wait, "wait", false, "wait for the end and exit as the job did")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print the number alone")
 	f.BoolVar(&o.json, "json", false, "print JSON: the job, or {\"ids\":[...]} for a file")
@@ -182,6 +190,9 @@ func (o *addOptions) spec(a *app) (job.Spec, error) {
 		}
 	}
 	var err error
+	if s.Hooks, err = hookFlags(o.hooks, o.webhooks); err != nil {
+		return s, err
+	}
 	if s.Cwd, err = a.workingDirectory(o.cwd); err != nil {
 		return s, err
 	}

@@ -37,3 +37,12 @@ func (s *Service) RetryDelivery(ctx context.Context, id int64) (*job.Delivery, e
 	s.nudge(d.Receiver, true)
 	return &d.Delivery, nil
 }
+
+// JobOf returns the number of the job that a delivery is about. Errors: job.NotFound.
+func (s *Service) JobOf(ctx context.Context, delivery int64) (int64, error) {
+	d, err := s.o.Store.Delivery(ctx, delivery)
+	if err != nil {
+		return 0, err
+	}
+	return d.JobID, nil
+}
