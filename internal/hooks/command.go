@@ -35,8 +35,11 @@ func (r *receiver) start(ctx context.Context, d *store.Delivery, t target) (full
 	s.mu.Unlock()
 	err = s.engine.RunHook(ctx, Run{ID: f.RunID, JobID: d.JobID, Delivery: d.ID, Argv: t.Command, AsJob: t.asJob, Timeout: t.Timeout, Stdin: append(d.Doc.Job[:len(d.Doc.Job):len(d.Doc.Job)], '\n'),
 		Env: []string{"QUEUEMGR_HOOK_EVENT=" + string(d.Event), "QUEUEMGR_HOOK_DELIVERY=" + s.nameOf(d), "QUEUEMGR_HOOK=" + d.Hook}})
-	if err == nil || ctx.Err() != nil {
-		return false, nil // where it was not heard, the next daemon finds that it was not run
+	if err == nil {
+		return false, nil
+	}
+	if ctx.Err() != nil {
+		return false, err // whether it was heard the next daemon finds out
 	}
 	s.mu.Lock()
 	delete(s.flights, f.RunID)
