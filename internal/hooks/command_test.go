@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -152,5 +153,89 @@ func TestCommandsAreBounded(t *testing.T) {
 	}
 	for _, id := range ids {
 		w.over(id, 3)
+	}
+}
+
+// twice is a hook that hangs the first time it is called.
+func twice(dir string) job.Hook {
+	return sh(fmt.Sprintf("echo run >>%s/runs; [ -e %s/second ] && exit 0; echo $$ >%s/new; mv %s/new %s/second; exec sleep 1000", dir, dir, dir, dir, dir), job.HookSuccess)
+}
+
+func (w *world) untilFile(path string) {
+	w.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("%s never came", path)
+		}
+		time.Sleep(5 * time.Millisecond) // a process of its own makes it
+	}
+}
+
+// TestShutdownEndsCommands ends the service while a hook's command runs: it is stopped, the service ends, and
+// the next one runs it again, which counts as one try.
+func TestShutdownEndsCommands(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, nil)
+	id := w.add("true", twice(dir))
+	w.untilFile(dir + "/second")
+	if err := w.Shutdown(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-w.Done():
+	case <-time.After(30 * time.Second):
+		t.Fatal("the service did not end")
+	}
+	list := w.until(id, "pending again", func(list []job.Delivery) bool { return len(list) == 1 && list[0].RunID == "" })
+	if list[0].State != job.DeliveryPending || list[0].Tries != 0 || !strings.Contains(list[0].LastError, "stopped with the service") {
+		t.Errorf("after the end: %+v", list[0])
+	}
+	w.restart()
+	if d := w.over(id, 1)[0]; d.State != job.DeliveryDone || d.Tries != 1 || d.LastError != "" {
+		t.Errorf("%+v", d)
+	}
+	if text, err := os.ReadFile(dir + "/runs"); err != nil || string(text) != "run\nrun\n" {
+		t.Errorf("it ran %q, %v", text, err)
+	}
+}
+
+// TestRunnerDiesWithCommand kills the runner while a hook's command runs, and then that: how it ended nobody
+// knows, so it is run again.
+func TestRunnerDiesWithCommand(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, nil)
+	id := w.add("true", twice(dir))
+	w.untilFile(dir + "/second")
+	status, err := w.Status(t.Context())
+	if err != nil || status.Runner.PID == 0 {
+		t.Fatal(status, err)
+	}
+	if err := unix.Kill(status.Runner.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for status.Runner.PID = 0; status.Runner.PID == 0; { // the next runner goes on watching the command
+		if status, err = w.Status(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(dir + "/second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if d := w.over(id, 1)[0]; d.State != job.DeliveryDone || d.Tries != 2 {
+		t.Errorf("%+v", d)
+	}
+	if text, err := os.ReadFile(dir + "/runs"); err != nil || string(text) != "run\nrun\n" {
+		t.Errorf("it ran %q, %v", text, err)
 	}
 }
