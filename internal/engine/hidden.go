@@ -87,7 +87,12 @@ func (e *Engine) hiddenStart(ctx context.Context, r HiddenRun) (*wire.Start, err
 		if err != nil {
 			return nil, err
 		}
-		s.Env, s.Umask, s.Cwd = slices.Clone(env), j.Umask, or(j.Cwd, "/")
+		s.Umask, s.Cwd = j.Umask, or(j.Cwd, "/")
+		for _, e := range env {
+			if !strings.HasPrefix(e, "=") { // what is no variable is not for the environment
+				s.Env = append(s.Env, e)
+			}
+		}
 		if e.o.Drops {
 			s.User = j.User
 			if j.UID != job.NoUID {

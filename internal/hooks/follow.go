@@ -20,6 +20,8 @@ import (
 const (
 	// batch is how many changes are looked at together.
 	batch = 500
+	// batchBytes is about how much is written together: a job's parameters may be long.
+	batchBytes = 4 << 20
 	// followPause is how long nothing is tried after a failure: a full disk, say.
 	followPause = 5 * time.Second
 	// recordEvery is how many changes without an event may be behind the cursor on record.
@@ -111,11 +113,17 @@ func (s *Service) step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	var all []store.Delivery
-	for i := range changes {
+	more = len(changes) == batch || next != nil
+	for i, bytes := 0, 0; i < len(changes); i++ {
+		before := len(all)
 		if all, err = set.deliveries(all, &changes[i]); err != nil {
 			return false, err
 		}
 		seen = changes[i].Seq
+		if bytes += (len(all) - before) * len(changes[i].JSON); bytes > batchBytes {
+			more = true
+			break
+		}
 	}
 	if err := s.record(ctx, seen, all, math.MaxUint64); err != nil {
 		return false, err
@@ -123,7 +131,7 @@ func (s *Service) step(ctx context.Context) (more bool, err error) {
 	s.mu.Lock()
 	s.seen = seen
 	s.mu.Unlock()
-	return len(changes) == batch || next != nil, nil
+	return more, nil
 }
 
 // record writes deliveries with the cursor behind them, and has them made. Without any it writes only
