@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,8 +64,10 @@ func TestCommands(t *testing.T) {
 
 // TestCommandsFail has commands that fail, that hang, and that are not there.
 func TestCommandsFail(t *testing.T) {
+	var later atomic.Int64 // by how much it is later for the hooks
 	w := open(t, func(o *hooks.Options) {
-		give := 300 * time.Millisecond
+		give := time.Hour
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 		o.Hooks = []hooks.Configured{
 			{Name: "fails", On: []job.HookEvent{job.HookSuccess}, Command: []string{"/bin/sh", "-c", "exit 7"}, Timeout: time.Minute, GiveUp: give},
 			{Name: "hangs", On: []job.HookEvent{job.HookSuccess}, Command: []string{"/bin/sh", "-c", "sleep 1000"}, Timeout: 100 * time.Millisecond, GiveUp: give},
@@ -73,6 +76,15 @@ func TestCommandsFail(t *testing.T) {
 	})
 	id := w.add("true")
 	want := map[string]string{"settings/fails": "exit code 7", "settings/hangs": "time limit", "settings/is not": "/nowhere/to/be/found"}
+	w.until(id, "tried twice each", func(list []job.Delivery) bool {
+		for _, d := range list {
+			if d.Tries < 2 || d.State == job.DeliveryGivenUp {
+				return false
+			}
+		}
+		return len(list) == 3
+	})
+	later.Store(int64(2 * time.Hour))
 	for _, d := range w.over(id, 3) {
 		if d.State != job.DeliveryGivenUp || d.Tries < 2 || !strings.Contains(d.LastError, want[d.Hook]) {
 			t.Errorf("%+v, want %q", d, want[d.Hook])
