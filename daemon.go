@@ -23,6 +23,7 @@ import (
 	"github.com/queuemgr/queuemgr/internal/cli"
 	"github.com/queuemgr/queuemgr/internal/config"
 	"github.com/queuemgr/queuemgr/internal/engine"
+	"github.com/queuemgr/queuemgr/internal/hooks"
 	"github.com/queuemgr/queuemgr/internal/httpapi"
 	"github.com/queuemgr/queuemgr/internal/store/jsonl"
 	"github.com/queuemgr/queuemgr/internal/store/sqlite"
@@ -59,6 +60,7 @@ type daemon struct {
 	hub       *engine.Hub
 	store     *sqlite.Store
 	types     *types.Registry
+	hooks     *hooks.Service
 
 	engine *engine.Engine
 	web    *web // nil = no port is wanted
@@ -104,10 +106,18 @@ func runDaemon(ctx context.Context, app *App, how cli.Daemon) (err error) {
 		return err
 	}
 	d.web = d.newWeb()
+	if err := d.openHooks(ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if err := d.startEngine(ctx); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	defer d.engine.Close()
+	telling, stopTelling := context.WithCancel(context.Background())
+	var beside sync.WaitGroup
+	beside.Go(func() { d.hooks.Run(telling, hookEngine{d.engine}) })
+	defer beside.Wait()
+	defer stopTelling()
 	return d.serve(ctx, listener)
 }
 
@@ -181,7 +191,7 @@ func (d *daemon) startEngine(ctx context.Context) error {
 	d.engine, err = engine.Start(ctx, engine.Options{
 		Store: d.store, Hub: d.hub, Dial: runnerStarter(d.c.Paths, d.log).Dial, Now: time.Now, NewRunID: newRunID, Log: d.log,
 		Node: d.c.Node, Version: Version(), Home: d.c.Paths.Home, LogDir: d.c.Paths.JobLogs(), ProcDir: d.c.ProcDir,
-		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Types: d.types, Problems: []func() string{d.jsonl.Problem, d.typesProblem}, Web: d.web.status, BeforePrune: d.safelyWritten,
+		Settings: engineSettings(d.c), ReadSettings: d.readSettings, Drops: d.c.Paths.System, Types: d.types, Problems: []func() string{d.jsonl.Problem, d.typesProblem, d.hooks.Problem}, Hidden: d.hooks, HiddenAccount: d.hookAccount(), Web: d.web.status, BeforePrune: d.safelyWritten,
 	})
 	return err
 }
@@ -196,6 +206,11 @@ func (d *daemon) readSettings() (engine.Settings, job.Reloaded, error) {
 		d.log.Error("the settings can't be read again: those before stay", "error", err)
 		return engine.Settings{}, job.Reloaded{}, err
 	}
+	configured, err := configuredHooks(c)
+	if err != nil {
+		d.log.Error("the settings can't be read again: those before stay", "error", err)
+		return engine.Settings{}, job.Reloaded{}, err
+	}
 	if err := d.Log.Reopen(); err != nil {
 		d.log.Error("open the log anew", "error", err)
 		return engine.Settings{}, job.Reloaded{}, err
@@ -205,6 +220,7 @@ func (d *daemon) readSettings() (engine.Settings, job.Reloaded, error) {
 	what.Restart = d.c.Compare(c).Restart // what is in force is what the daemon began with
 	d.level.Set(c.LogLevel)
 	d.web.reload()
+	d.hooks.Set(configured, nil)
 	if gate := d.gate.Load(); gate != nil {
 		gate.Sweep(context.Background())
 	}
@@ -228,13 +244,13 @@ func engineSettings(c *config.Config) engine.Settings {
 	}
 }
 
-// safelyWritten returns up to which change registry.jsonl is on disk.
+// safelyWritten returns up to which change registry.jsonl is on disk and hooks are told.
 func (d *daemon) safelyWritten() uint64 {
 	if err := d.jsonl.Sync(); err != nil {
 		d.log.Warn("sync registry.jsonl", "error", err)
 		return 0
 	}
-	return d.jsonl.Position()
+	return min(d.jsonl.Position(), d.hooks.Position(context.Background()))
 }
 
 func (d *daemon) serve(ctx context.Context, listener net.Listener) error {
@@ -307,7 +323,7 @@ func (d *daemon) guard(ctx context.Context) (handler *httpapi.Handler, stop func
 	}
 	d.gate.Store(gate)
 	service := auth.New(d.engine, auth.Options{UID: uid, GID: uint32(os.Getegid()), RoleOf: roles, Accounts: d.accounts(), Audit: audit})
-	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy, Page: page.Page(), Metrics: d.metrics, Custom: d.app.routes}
+	o := httpapi.Options{Service: service, Gate: gate, Access: gate, Hooks: auth.NewHooks(service, d.hooks), Version: Version(), Log: d.log, BehindProxy: d.c.Web.BehindProxy, Page: page.Page(), Metrics: d.metrics, Custom: d.app.routes}
 	if d.web != nil {
 		o.Hosts = d.web.names
 	}

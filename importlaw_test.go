@@ -40,6 +40,7 @@ var importLaw = map[string]rule{
 
 	"internal/scheduler":     {own: "job"},
 	"internal/crashpoint":    {},
+	"internal/hooks":         {own: "job internal/store"},
 	"internal/joblog":        {libs: "golang.org/x/sys"},
 	"internal/regular":       {},
 	"internal/flock":         {own: "internal/regular"},

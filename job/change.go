@@ -28,6 +28,7 @@ type Change struct {
 	Kind  ChangeKind //
 	JobID int64      // 0 for a queue's change
 	State State      // the job's, after the change
+	Was   State      // the job's before it, "" where it was not on record; not part of JSON
 	Queue string     // the job's queue, or the queue that changed
 	JSON  json.RawMessage
 }

@@ -63,6 +63,8 @@ type Job struct {
 	Watchdog     Duration `json:"watchdog,omitempty"`      // silence after which it is stopped; 0 = none
 	SuccessCodes []int    `json:"success_codes,omitempty"` // exit codes besides 0 that count as completed
 
+	Hooks []Hook `json:"hooks,omitempty"` // told of the job's events, beside those of settings and type
+
 	// Fence grows with each claim of the job; the write of an older claim is refused.
 	Fence uint64 `json:"fence,omitempty"`
 

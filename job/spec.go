@@ -35,6 +35,8 @@ type Spec struct {
 
 	Watchdog     Duration `json:"watchdog,omitempty"`     // 0 = the type's
 	SuccessCodes []int    `json:"success_codes,omitzero"` // nil = the type's; [] = none
+
+	Hooks []Hook `json:"hooks,omitempty"` // told of its events, beside those of settings and type
 }
 
 // Batch is a number of jobs to add all together or not at all.
@@ -161,7 +163,7 @@ func (s *Spec) checkRest() error {
 			return invalid(fmt.Sprintf("success_codes[%d]", i), fmt.Sprintf("no process ends with %d", code), "exit codes are 0 to 255")
 		}
 	}
-	return nil
+	return checkHooks(s.Hooks)
 }
 
 // checkType refuses that a script is called a command, or a command a shell's: it would be counted and

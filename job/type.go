@@ -30,6 +30,8 @@ type Type struct {
 	Watchdog     Duration `json:"watchdog,omitempty"`      // a job that says nothing for so long is stopped; 0 = none
 	SuccessCodes []int    `json:"success_codes,omitempty"` // exit codes besides 0 that count as completed
 
+	Hooks []Hook `json:"hooks,omitempty"` // told of the events of every job of this type
+
 	// Problem is why no job of this type can be added now: a mistake in its file. "" = none.
 	Problem string `json:"problem,omitempty"`
 }

@@ -41,6 +41,8 @@ type addOptions struct {
 	stopSignal     string
 	onLost         string
 	split, hold    bool
+	hooks          []string
+	webhooks       []string
 
 	wait, quiet, json bool
 }
@@ -61,12 +63,16 @@ The flags are defaults for its lines.
 standard input (-). queuemgr type list shows the types, queuemgr type show what the params of one may be. Params that the
 type calls secret are shown nowhere.
 
+--hook and --webhook tell others when the job starts or ends: a script, which gets the job as JSON on its standard input and
+QUEUEMGR_HOOK_EVENT, or a web address. hook deliveries shows what became of it.
+
 ` + exitCodesHelp + "\n" + exitJobHelp,
 		Example: `  queuemgr job add -- make -j2 all
   queuemgr job add --shell 'pg_dump shop | zstd > /backup/shop.zst' --queue backup --timeout 2h
   queuemgr job add --type files --params '{"op":"checksum","paths":["/srv/photos"]}'
   queuemgr job add --type http --params @request.json --name ping
   queuemgr job add --file jobs.jsonl -q
+  queuemgr job add --hook 'failure=mail -s "backup failed" ops' --webhook success,failure=https://ci.example.org/hooks -- ./backup.sh
   queuemgr job add --wait -- ./test.sh`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.argv, o.hasPri, o.hasShell, o.hasParams = args, cmd.Flags().Changed("priority"), cmd.Flags().Changed("shell"), cmd.Flags().Changed("params")
@@ -100,6 +106,8 @@ type calls secret are shown nowhere.
 	f.StringVar(&o.onLost, "on-lost", "", "`WHAT` happens when the outcome cannot be known: fail (default) or requeue")
 	f.BoolVar(&o.split, "split", false, "keep stderr in a log of its own")
 	f.BoolVar(&o.hold, "hold", false, "do not run it before job start")
+	f.StringArrayVar(&o.hooks, "hook", nil, "`EVENTS=SCRIPT` for /bin/sh -c, run as the job is at start, success, failure or stop (separated by commas); may be repeated")
+	f.StringArrayVar(&o.webhooks, "webhook", nil, "`EVENTS=URL` that the job is posted to as JSON; may be repeated")
 	f.BoolVar(&o.wait, "wait", false, "wait for the end and exit as the job did")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print the number alone")
 	f.BoolVar(&o.json, "json", false, "print JSON: the job, or {\"ids\":[...]} for a file")
@@ -208,6 +216,9 @@ func (o *addOptions) spec(a *app) (job.Spec, error) {
 		if s.Params, err = a.readParams(o.params, o.file == "-"); err != nil {
 			return s, err
 		}
+	}
+	if s.Hooks, err = hookFlags(o.hooks, o.webhooks); err != nil {
+		return s, err
 	}
 	if s.Cwd, err = a.workingDirectory(o.cwd); err != nil {
 		return s, err

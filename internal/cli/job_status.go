@@ -119,6 +119,12 @@ func (a *app) writeJob(w io.Writer, j *job.Job, attempts []job.Attempt) error {
 			return err
 		}
 	}
+	for i := range j.Hooks {
+		h := &j.Hooks[i]
+		if _, err := fmt.Fprintf(w, "%-11s %s: %s\n", "Hook:", joinEvents(h.On), printable(hookTarget(h.Command, h.URL))); err != nil {
+			return err
+		}
+	}
 	for _, t := range attempts {
 		past := &job.Job{State: t.State, Reason: t.Reason, ExitCode: t.ExitCode, Signal: t.Signal, Error: t.Error}
 		how := string(t.State)

@@ -67,7 +67,7 @@ func TestUsageErrors(t *testing.T) {
 		{"job", 2, "one of: add, delete, hold, list"},
 		{"add", 2, "did you mean queuemgr job add or queuemgr queue add or queuemgr token add?"},
 		{"logs -f 7", 2, "did you mean queuemgr job logs or queuemgr service logs?"},
-		{"list --state running", 2, "did you mean queuemgr job list or queuemgr queue list or queuemgr token list or queuemgr type list?"},
+		{"list --state running", 2, "did you mean queuemgr hook list or queuemgr job list or queuemgr queue list or queuemgr token list or queuemgr type list?"},
 		{"help nosuch", 2, `queuemgr has no command "nosuch"`},
 		{"help job lst", 2, `did you mean "list"?`},
 		{"job lst", 2, `did you mean "list"?`},

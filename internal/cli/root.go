@@ -44,7 +44,7 @@ Without a command it shows what is going on.
 	cmd.SetVersionTemplate("queuemgr {{.Version}}\n")
 	cmd.SetHelpCommand(newHelpCommand())
 	cmd.SetFlagErrorFunc(wrongFlag)
-	cmd.AddCommand(newDaemonCommand(a), newServiceCommand(a), newJobCommand(a), newQueueCommand(a), newTypeCommand(a), newMonitorCommand(a), newWebCommand(a), newTokenCommand(a), newDoctorCommand(a),
+	cmd.AddCommand(newDaemonCommand(a), newServiceCommand(a), newJobCommand(a), newQueueCommand(a), newTypeCommand(a), newMonitorCommand(a), newWebCommand(a), newTokenCommand(a), newHookCommand(a), newDoctorCommand(a),
 		newRegistryCommand(a), newReportCommand(a), newConfigCommand(a), newCompletionCommand(a), newVersionCommand(a), newManCommand(a), newPackageFilesCommand(a))
 	return cmd
 }

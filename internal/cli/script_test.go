@@ -8,9 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -45,8 +47,9 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit": cmdExit,
-			"json": cmdJSON,
+			"exit":  cmdExit,
+			"json":  cmdJSON,
+			"until": cmdUntil,
 		},
 	})
 }
@@ -61,6 +64,23 @@ func endService(t *testing.T, program, home string) {
 	for _, verb := range verbs {
 		if out, err := exec.Command(program, "--home", home, "service", verb).CombinedOutput(); err != nil {
 			t.Errorf("service %s of %s: %v\n%s", verb, home, err, out)
+		}
+	}
+}
+
+// cmdUntil is `until PATTERN PROGRAM ARG…`: run the program again and again until its standard output matches.
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN PROGRAM [ARG...]")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if out := ts.ReadFile("stdout"); pattern.MatchString(out) {
+			return
+		} else if time.Now().After(deadline) {
+			ts.Fatalf("never matched %q: %s", args[0], out)
 		}
 	}
 }

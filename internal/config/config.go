@@ -36,6 +36,7 @@ type Config struct {
 	Operators               []string      // users who may manage others' jobs, and queues
 	TypeLimits              map[string]int64
 	Web                     Web
+	Hooks                   []Hook // in the order of the file
 
 	origins map[string]string // by key; absent = default
 }

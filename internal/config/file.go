@@ -35,6 +35,12 @@ func (c *Config) parse(file string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", file, err)
 	}
+	if hooks, given := tree[hooksKey]; given {
+		delete(tree, hooksKey)
+		if err := c.readHooks(file, data, hooks); err != nil {
+			return err
+		}
+	}
 	flat := map[string]any{}
 	flatten(flat, "", tree)
 	// In the order of the file, so that the first mistake is the one that is told.

@@ -114,7 +114,7 @@ func find(key string) *setting {
 
 // names lists every setting's key, and the tables.
 func names() []string {
-	list := append(slices.Clone(tables), typeLimits)
+	list := append(slices.Clone(tables), typeLimits, hooksKey)
 	for i := range settings {
 		list = append(list, settings[i].key)
 	}

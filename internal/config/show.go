@@ -29,6 +29,12 @@ func (c *Config) Values() []Value {
 		values = append(values, Value{Key: key, Value: c.TypeLimits[name], Origin: c.origin(key),
 			Text: fmt.Sprint(c.TypeLimits[name])})
 	}
+	for i := range c.Hooks {
+		key := hooksKey + "." + c.Hooks[i].Name
+		h := c.Hooks[i]
+		h.URL = job.ShownURL(h.URL)
+		values = append(values, Value{Key: key, Value: h, Origin: c.origin(key), Text: h.text()})
+	}
 	return values
 }
 
@@ -53,10 +59,16 @@ func (c *Config) Compare(newer *Config) job.Reloaded {
 			what.Changed = append(what.Changed, change)
 		}
 	}
+	before, after := c.hookTexts(), newer.hookTexts()
+	for _, key := range slices.Sorted(maps.Keys(merged(before, after))) {
+		if change := (job.SettingChange{Key: key, Old: before[key], New: after[key]}); change.Old != change.New {
+			what.Changed = append(what.Changed, change)
+		}
+	}
 	return what
 }
 
-func merged(a, b map[string]int64) map[string]int64 {
+func merged[V any](a, b map[string]V) map[string]V {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	return all
@@ -102,5 +114,6 @@ func Example(paths Paths) string {
 	}
 	// None is the default, so that this one line is an example and says so.
 	fmt.Fprintf(&b, "\n# %s\n# None unless set. For example, at most 1000 jobs of type command:\n[%s]\n# command = 1000\n", typeLimitsAbout, typeLimits)
+	fmt.Fprintf(&b, "\n# %s\n# None unless set. For example:\n%s", hooksAbout, hooksExample)
 	return b.String()
 }

@@ -66,6 +66,9 @@ func (c *core) attach(t *tx) {
 	known := make(map[string]wire.Run, len(w.Runs))
 	for _, r := range w.Runs {
 		known[r.RunID] = r
+		if _, hidden := c.hidden[r.RunID]; hidden {
+			continue
+		}
 		if j := c.live[r.JobID]; j == nil || j.RunID != r.RunID {
 			c.o.Log.Warn("the runner has a run that the registry does not know as live", "job", r.JobID, "run", r.RunID, "state", r.State)
 		}
@@ -79,6 +82,7 @@ func (c *core) attach(t *tx) {
 			c.attachJob(t, j, ok, run.Stopping)
 		}
 	}
+	c.attachHidden(t, known)
 	c.o.Log.Info("runner connected", "pid", w.PID, "version", w.Version, "runs", len(w.Runs), "live", len(c.live),
 		"started_again", len(t.starts), "evidence_good", c.evidence)
 }

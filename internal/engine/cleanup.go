@@ -113,6 +113,11 @@ func (e *Engine) removeLogs(purged []store.Purged) {
 		if err := joblog.Remove(e.o.LogDir, p.ID, p.Attempts); err != nil {
 			e.o.Log.Warn("remove the logs of a purged job", "job", p.ID, "error", err)
 		}
+		for _, n := range p.Hooks {
+			if err := joblog.RemoveHook(e.o.LogDir, p.ID, n); err != nil {
+				e.o.Log.Warn("remove the logs of a purged job", "job", p.ID, "error", err)
+			}
+		}
 	}
 }
 

@@ -44,8 +44,9 @@ type core struct {
 	live      map[int64]*job.Job // values are never modified, only replaced
 	queueLive map[string]int
 	cursor    store.Cursor
-	envs      map[int64]captured // cache
-	lastQueue string             // served last; see scheduler.State
+	envs      map[int64]captured     // cache
+	hidden    map[string]*wire.Start // runs that are no jobs' attempts, by run id; nil = asked for by a daemon before
+	lastQueue string                 // served last; see scheduler.State
 
 	runner  sender // nil while not connected
 	welcome wire.Welcome
@@ -77,7 +78,12 @@ func newCore(ctx context.Context, o *Options, proc *procView, in *mailbox) (*cor
 	o.now = new(atomic.Pointer[Settings])
 	o.now.Store(&o.Settings)
 	c := &core{o: o, proc: proc, in: in, live: map[int64]*job.Job{},
-		queueLive: map[string]int{}, envs: map[int64]captured{}}
+		queueLive: map[string]int{}, envs: map[int64]captured{}, hidden: map[string]*wire.Start{}}
+	if o.Hidden != nil {
+		for _, run := range o.Hidden.LiveRuns() {
+			c.hidden[run] = nil
+		}
+	}
 	var err error
 	if c.done, err = newTally(ctx, o); err != nil {
 		return nil, err
@@ -187,6 +193,9 @@ type tx struct {
 	vital        bool // has to be recorded even on a full disk
 	claims       bool
 
+	hiddenEnds []string // of runs that are no jobs' attempts, with what becomes of their deliveries
+	deliveries []store.DeliveryUpdate
+
 	starts []wire.Start // said again, of jobs that do not change
 	stops  []wire.Stop
 
@@ -293,12 +302,12 @@ func (c *core) conflict(t *tx, id int64) {
 }
 
 func (c *core) write(t *tx) (store.Committed, error) {
-	w := store.Commit{At: t.at, Cursor: t.cursor, Vital: t.vital}
+	w := store.Commit{At: t.at, Cursor: t.cursor, Vital: t.vital, Deliveries: t.deliveries}
 	for _, id := range t.order {
 		e := t.edits[id]
 		w.Updates = append(w.Updates, store.Update{Job: e.to, From: e.from.State, Archive: e.archive, Kind: e.kind()})
 	}
-	if len(w.Updates) == 0 && w.Cursor == nil {
+	if len(w.Updates) == 0 && w.Cursor == nil && len(w.Deliveries) == 0 {
 		return store.Committed{}, nil
 	}
 	return c.o.Store.Commit(t.ctx, w)
@@ -334,6 +343,7 @@ func (c *core) settle(t *tx) {
 		}
 	}
 	c.done.count(t)
+	c.settleHidden(t)
 	if t.cursor != nil {
 		c.cursor = *t.cursor
 	}
@@ -383,7 +393,7 @@ func sizeOf(s *wire.Start) int {
 	for _, e := range s.Env {
 		n += len(e) + 3
 	}
-	return n
+	return n + 4*len(s.Stdin)/3
 }
 
 // finish answers everybody who waits for t.

@@ -45,6 +45,11 @@ type Options struct {
 	// Types are those besides command and shell; nil = there are none.
 	Types Types
 
+	// Hidden has runs that are no jobs' attempts; nil = nobody has. HiddenAccount returns the account
+	// that those get which do not run as a job does; nil = the runner's own.
+	Hidden        Hidden
+	HiddenAccount func(context.Context) (string, error)
+
 	// Problems are asked for the status; each returns "" when all is well. May be nil.
 	Problems []func() string
 	// Web says for the status how the page is served. May be nil.

@@ -41,6 +41,10 @@ func (in received) apply(c *core, t *tx) {
 }
 
 func (c *core) event(t *tx, ev *wire.Event) {
+	if isHidden(ev.RunID) {
+		c.hiddenEvent(t, ev)
+		return
+	}
 	j := c.current(t, ev.JobID)
 	if j == nil || !j.State.Live() || j.RunID != ev.RunID || j.Fence != ev.Fence {
 		c.o.Log.Warn("event of a run that is over", "job", ev.JobID, "run", ev.RunID, "kind", ev.Kind, "cause", ev.Cause)

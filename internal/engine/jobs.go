@@ -123,7 +123,7 @@ func newJob(s *job.Spec, q *job.Queue, caller job.Caller) *job.Job {
 	j := &job.Job{
 		Key: s.Key, Name: s.Name, Queue: q.Name, Type: s.Type, State: job.Queued, Command: s.Command, Params: s.Params,
 		Cwd: s.Cwd, Tags: s.Tags, Owner: caller.Name, User: s.User, UID: caller.UID, GID: caller.GID, MaxAttempts: 1,
-		Timeout: s.Timeout, Grace: s.Grace, StopSignal: s.StopSignal, OnLost: s.OnLost, Split: s.Split, Umask: s.Umask,
+		Timeout: s.Timeout, Grace: s.Grace, StopSignal: s.StopSignal, OnLost: s.OnLost, Split: s.Split, Umask: s.Umask, Hooks: s.Hooks,
 		Watchdog: s.Watchdog, SuccessCodes: s.SuccessCodes,
 	}
 	if s.Priority != nil {
@@ -168,6 +168,9 @@ func fill(s, d *job.Spec) {
 	s.Watchdog = or(s.Watchdog, d.Watchdog)
 	if s.SuccessCodes == nil {
 		s.SuccessCodes = d.SuccessCodes
+	}
+	if s.Hooks == nil {
+		s.Hooks = d.Hooks
 	}
 	switch {
 	case len(s.Env) == 0 && d.Env != nil:

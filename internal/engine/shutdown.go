@@ -49,6 +49,7 @@ func (c *core) beginShutdown(t *tx, keepJobs bool) {
 			c.o.Log.Info("shutting down", "live", len(c.live), "timeout", timeout)
 			c.stopping.Store(true)
 			c.shutdown = &shutdown{deadline: time.After(timeout)}
+			c.stopHidden(min(hiddenGrace, timeout), false)
 		}
 	})
 }
@@ -67,6 +68,7 @@ func (c *core) continueShutdown(t *tx) {
 	c.shutdown.forced = true
 	c.shutdown.deadline = time.After(killMargin)
 	c.forceAll(t)
+	t.after = append(t.after, func() { c.stopHidden(0, true) })
 }
 
 // forceAll asks for KILL of every live job that it was not asked for yet.
@@ -82,12 +84,13 @@ func (c *core) forceAll(t *tx) {
 // connection is being made it is waited for: a runner may just have been started.
 func (c *core) endShutdown() {
 	s := c.shutdown
+	idle := len(c.live) == 0 && (len(c.hidden) == 0 || c.runner == nil)
 	switch {
 	case s == nil:
-	case s.over, len(c.live) == 0 && c.runner == nil && (s.quitSent || c.runnerProblem.Load() != nil):
+	case s.over, idle && c.runner == nil && (s.quitSent || c.runnerProblem.Load() != nil):
 		c.quit.Store(true)
 		c.finished = true
-	case len(c.live) == 0 && c.runner != nil && !s.quitSent:
+	case idle && c.runner != nil && !s.quitSent:
 		s.quitSent = true
 		c.quit.Store(true)
 		c.send(&wire.Message{Quit: &wire.Quit{}})

@@ -83,6 +83,10 @@ func words(t reflect.Type) []any {
 		return []any{job.Viewer, job.Member, job.Operator, job.Admin}
 	case reflect.TypeFor[job.Via]():
 		return []any{job.ViaSocket, job.ViaToken, job.ViaSession}
+	case reflect.TypeFor[job.HookEvent]():
+		return anys(job.HookEvents)
+	case reflect.TypeFor[job.DeliveryState]():
+		return anys(job.DeliveryStates)
 	}
 	return nil
 }
@@ -146,6 +150,11 @@ var typeAbout = map[string]string{
 	"AuditPage":       "A part of the audit.",
 	"Setting":         "A setting as it is in force.",
 	"SettingList":     "All settings.",
+	"Hook":            "Whom a job's events are told. Exactly one of command and url is given.",
+	"HookList":        "All hooks of settings and job types.",
+	"ConfiguredHook":  "A hook of the settings or of a job type.",
+	"Delivery":        "One event on its way to one hook.",
+	"DeliveryPage":    "A part of the deliveries.",
 	"WebStatus":       "How the page is served.",
 	"StatusAnswer":    "The daemon at a glance, with what the Python service said.",
 	"Type":            "What a job may be, and what its params may be.",
@@ -219,6 +228,15 @@ var fieldAbout = map[string]string{
 	"JobSpec.success_codes": "Exit codes besides 0 that count as completed; none is as its type says.", "JobSpec.type": "None is command or shell, whichever is given; else the name of a job type.",
 	"TypeList.types": "By name.", "Type.name": "What `type` of a job is.", "Type.description": "For people.", "Type.source": "`built in`, `program`, or the path of its file in types.d.",
 	"Type.schema": "JSON Schema (2020-12) of params; absent for command and shell.", "Type.example": "Params that the schema accepts.", "Type.secret": "Params that are shown nowhere.",
-	"Type.command": "The template that params are placed in, of a type in types.d.", "Type.queue": "Of its jobs unless they say otherwise.", "Type.problem": "Why no job of it can be added now.",
+	"Type.command": "The template that params are placed in, of a type in types.d.", "Type.queue": "Of its jobs unless they say otherwise.", "Type.hooks": "Who is told of the events of its jobs.", "Type.problem": "Why no job of it can be added now.",
+	"Job.hooks": "Who is told of its events, beside the hooks of settings and type.", "JobSpec.hooks": "Who is told of its events, beside the hooks of settings and type; up to 8.",
+	".on": "Events: start is an attempt's, the others come once, when no further attempt follows.", "Hook.command": "Run as the job is, with the job as JSON on its standard input.",
+	"Hook.url":       "Gets a POST with the job as JSON, unsigned; http or https, no user in it. All who see the job see it.",
+	"HookList.hooks": "In the order of the settings.", "ConfiguredHook.name": "Name.", "ConfiguredHook.source": "`settings`, or `type NAME`.", "ConfiguredHook.queue": "Only jobs of this queue.", "ConfiguredHook.type": "Only jobs of this type.",
+	"ConfiguredHook.command": "Program and arguments.", "ConfiguredHook.url": "What comes after its ? is left out.", ".signed": "What is sent is signed.", "ConfiguredHook.timeout": "Seconds of one try.",
+	".give_up_after": "Seconds after which no try follows.", ".last_error": "Of the last try that failed.", ".next_try": "When it is tried again, or may be.",
+	"Delivery.id": "Number, never reused.", "Delivery.event": "What happened.", "Delivery.attempt": "Of the job; 0 = it ended before its first.", "Delivery.seq": "Of the change that told of it.", "Delivery.hook": "`settings/NAME`, `type/NAME/N` or `job/N`.",
+	".receiver": "One of those that have their deliveries in order, by job.", "Delivery.state": "How far it is.", ".tries": "How many there were.", ".ended_at": "When it was done or given up.", "Delivery.run_id": "Of the command that runs.",
+	".deliveries":   "The deliveries.",
 	"Attempt.state": "How it ended.", "ActFailure.error": "Why not.", "JobSpec.params": "Parameters of the job type.",
 }

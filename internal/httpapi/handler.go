@@ -23,6 +23,8 @@ type Options struct {
 	// served. Over the socket it is the peer, see ConnContext.
 	Gate   Gate
 	Access job.AccessService
+	// Hooks is about hooks and what is on its way to them; nil = there are none.
+	Hooks job.HookService
 	// Hosts returns the names by which the machine may be asked for over TCP, beside its addresses.
 	// May be nil.
 	Hosts func() []string

@@ -7,15 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/user"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/queuemgr/queuemgr/internal/auth"
 	"github.com/queuemgr/queuemgr/internal/auth/authtest"
 	"github.com/queuemgr/queuemgr/internal/engine/enginetest"
+	"github.com/queuemgr/queuemgr/internal/hooks"
 	"github.com/queuemgr/queuemgr/internal/httpapi"
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -32,7 +37,12 @@ func open(t *testing.T) *api {
 	t.Helper()
 	e := enginetest.Start(t, nil)
 	g := authtest.Guard(t, e)
-	return over(t, e, httpapi.Options{Service: g.Service, Gate: g.Gate, Access: g.Gate, Version: "test",
+	told, err := hooks.New(t.Context(), hooks.Options{Store: e.Store, Now: time.Now, Random: rand.Float64, Log: slog.New(slog.DiscardHandler),
+		Hooks: []hooks.Configured{{Name: "ops", On: job.HookEvents, URL: "http://ops.invalid/?key=hunter2", Secret: []byte("hunter2"), Timeout: time.Second, GiveUp: time.Minute}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return over(t, e, httpapi.Options{Service: g.Service, Gate: g.Gate, Access: g.Gate, Version: "test", Hooks: auth.NewHooks(g.Service, told),
 		Metrics: func(context.Context) ([]byte, error) { return []byte("up 1\n"), nil }})
 }
 

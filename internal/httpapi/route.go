@@ -167,5 +167,5 @@ func (q query) flag(name string) (bool, error) {
 
 // allRoutes is the whole API, in the document's order.
 func (h *Handler) allRoutes() []route {
-	return slices.Concat(h.jobRoutes(), h.addRoutes(), h.actionRoutes(), h.logRoutes(), h.queueRoutes(), h.typeRoutes(), h.eventRoutes(), h.feedRoutes(), h.daemonRoutes(), h.statsRoutes(), h.loginRoutes(), h.tokenRoutes(), h.auditRoutes())
+	return slices.Concat(h.jobRoutes(), h.addRoutes(), h.actionRoutes(), h.logRoutes(), h.queueRoutes(), h.typeRoutes(), h.eventRoutes(), h.feedRoutes(), h.daemonRoutes(), h.statsRoutes(), h.loginRoutes(), h.tokenRoutes(), h.auditRoutes(), h.hookRoutes())
 }

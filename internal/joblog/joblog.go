@@ -31,6 +31,19 @@ func Path(dir string, id int64, attempt int, stream string) string {
 	return filepath.Join(dir, strconv.FormatInt(id/perDirectory, 10), name+".log")
 }
 
+// HookPath returns the log of a hook's command that was run for a job; n is the delivery's number.
+func HookPath(dir string, id, n int64) string {
+	return filepath.Join(dir, strconv.FormatInt(id/perDirectory, 10), strconv.FormatInt(id, 10)+".hook-"+strconv.FormatInt(n, 10)+".log")
+}
+
+// RemoveHook removes the log of a hook's command; that it is not there is no error.
+func RemoveHook(dir string, id, n int64) error {
+	if err := os.Remove(HookPath(dir, id, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the log of a hook of job %d: %w", id, err)
+	}
+	return nil
+}
+
 // Remove removes the logs of the attempts 1 to attempts of a job. Logs that are not there are no
 // error. It goes on after an error and returns all of them.
 func Remove(dir string, id int64, attempts int) error {

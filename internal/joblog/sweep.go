@@ -96,6 +96,10 @@ func jobOf(dir, folder, name string) (id int64, ok bool) {
 	if err != nil {
 		return 0, false
 	}
+	if hook, isHook := strings.CutPrefix(attempt, "hook-"); isHook {
+		n, err := strconv.ParseInt(hook, 10, 64)
+		return id, err == nil && HookPath(dir, id, n) == filepath.Join(folder, name)
+	}
 	n, err := strconv.Atoi(attempt)
 	if err != nil {
 		return 0, false

@@ -25,6 +25,7 @@ type Store interface {
 	Node
 	Access
 	Stats
+	Hooks
 	io.Closer
 }
 
@@ -116,7 +117,9 @@ type Update struct {
 type Commit struct {
 	Updates []Update
 	Cursor  *Cursor // the runner's events accounted for by these updates
-	At      time.Time
+	// Deliveries are those of hooks whose commands' ends are among the events: see Hooks.SetDeliveries.
+	Deliveries []DeliveryUpdate
+	At         time.Time
 	// Vital marks what must be recorded even on a full disk (exits): it is never grouped with
 	// additions and may use the room kept in reserve. While that is in use, a commit that is not
 	// vital is refused: job.Exhausted.
@@ -179,7 +182,8 @@ type Purge struct {
 // Purged is a record that is gone; what else belongs to it (logs) is the caller's to remove.
 type Purged struct {
 	ID       int64
-	Attempts int // its logs are those of the attempts 1 to Attempts
+	Attempts int     // its logs are those of the attempts 1 to Attempts
+	Hooks    []int64 // and those of these deliveries, where they were commands
 }
 
 // Cursor is how far the runner's events are accounted for.

@@ -70,7 +70,7 @@ func (s *Store) Changes(ctx context.Context, after uint64, limit int) ([]job.Cha
 }
 
 func (s *Store) readChanges(ctx context.Context, after uint64, limit int) (changes []job.Change, err error) {
-	rows, err := s.lists.QueryContext(ctx, "SELECT seq, at, kind, job_id, state, queue, doc FROM changes WHERE seq > ? ORDER BY seq LIMIT ?",
+	rows, err := s.lists.QueryContext(ctx, "SELECT seq, at, kind, job_id, state, was, queue, doc FROM changes WHERE seq > ? ORDER BY seq LIMIT ?",
 		int64(after), limit)
 	if err != nil {
 		return nil, err
@@ -78,11 +78,13 @@ func (s *Store) readChanges(ctx context.Context, after uint64, limit int) (chang
 	defer rows.Close()
 	for rows.Next() {
 		var seq, at, id int64
-		var kind, state, queue, doc string
-		if err := rows.Scan(&seq, &at, &kind, &id, &state, &queue, &doc); err != nil {
+		var kind, state, was, queue, doc string
+		if err := rows.Scan(&seq, &at, &kind, &id, &state, &was, &queue, &doc); err != nil {
 			return nil, err
 		}
-		changes = append(changes, newChange(uint64(seq), time.UnixMicro(at).UTC(), job.ChangeKind(kind), id, job.State(state), queue, doc))
+		c := newChange(uint64(seq), time.UnixMicro(at).UTC(), job.ChangeKind(kind), id, job.State(state), queue, doc)
+		c.Was = job.State(was)
+		changes = append(changes, c)
 	}
 	return changes, rows.Err()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -13,7 +14,7 @@ import (
 // Commit implements store.Jobs.
 func (s *Store) Commit(ctx context.Context, c store.Commit) (store.Committed, error) {
 	op := &commitOp{opBase: opBase{lane: settling, vital: c.Vital, size: len(c.Updates)}, disk: s.disk,
-		updates: make([]update, len(c.Updates)), at: c.At.UTC()}
+		updates: make([]update, len(c.Updates)), at: c.At.UTC(), deliveries: slices.Clone(c.Deliveries)}
 	if c.Cursor != nil {
 		op.cursor, op.moves = *c.Cursor, true
 	}
@@ -76,6 +77,8 @@ type commitOp struct {
 	at      time.Time
 	cursor  store.Cursor
 	moves   bool // the cursor moves
+
+	deliveries []store.DeliveryUpdate
 }
 
 func (op *commitOp) check(*tx) error {
@@ -97,14 +100,14 @@ func (op *commitOp) write(t *tx) error {
 		if err := u.row.archive(t); err != nil {
 			return err
 		}
-		if err := t.jobChange(op.at, u.kind, u.row.id, u.row.state, u.row.queue, u.row.changeDoc()); err != nil {
+		if err := t.jobChange(op.at, u.kind, u.row.id, u.row.state, u.from, u.row.queue, u.row.changeDoc()); err != nil {
 			return err
 		}
 	}
 	if op.moves {
 		t.state.cursor = op.cursor
 	}
-	return nil
+	return setDeliveries(t, op.deliveries, micros(op.at))
 }
 
 // updateJob replaces the record that the caller has read. ended_at is when the job entered its

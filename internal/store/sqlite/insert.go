@@ -16,9 +16,9 @@ const (
 	insertJobHead    = "INSERT INTO jobs (id, rev, state, queue, type, priority, head, key, owner, tags, search, env_id, ended_at, doc) VALUES "
 	insertJobRow     = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	jobColumnCount   = 14
-	insertChangeHead = "INSERT INTO changes (seq, at, kind, job_id, state, queue, doc) VALUES "
-	insertChangeRow  = "(?, ?, ?, ?, ?, ?, ?)"
-	changeColumns    = 7
+	insertChangeHead = "INSERT INTO changes (seq, at, kind, job_id, state, was, queue, doc) VALUES "
+	insertChangeRow  = "(?, ?, ?, ?, ?, ?, ?, ?)"
+	changeColumns    = 8
 )
 
 var (
@@ -48,7 +48,7 @@ func insertRows(t *tx, rows []row, envIDs []int64, at time.Time, kind job.Change
 		}
 		for i := range rows[:n] {
 			r := &rows[i]
-			if err := t.jobChange(at, kind, r.id, r.state, r.queue, r.changeDoc()); err != nil {
+			if err := t.jobChange(at, kind, r.id, r.state, "", r.queue, r.changeDoc()); err != nil {
 				return err
 			}
 			if err := r.archive(t); err != nil {

@@ -110,7 +110,7 @@ func first(ctx context.Context, db *sql.DB) error {
 	}{
 		{"INSERT INTO registry (id, registry_id, last_seq) VALUES (1, ?, 1)", []any{hex.EncodeToString(id[:])}},
 		{"INSERT INTO queues (name, doc) VALUES (?, ?)", []any{q.Name, string(doc)}},
-		{insertChange, []any{1, micros(now), string(job.QueueSet), 0, "", q.Name, change}},
+		{insertChange, []any{1, micros(now), string(job.QueueSet), 0, "", "", q.Name, change}},
 	} {
 		if _, err := db.ExecContext(ctx, w.text, w.args...); err != nil {
 			return err

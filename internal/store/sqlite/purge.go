@@ -114,10 +114,14 @@ func purge(t *tx, victims []victim, at time.Time) ([]store.Purged, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := t.jobChange(at, job.JobPurged, v.id, v.state, v.queue, string(doc)); err != nil {
+		if err := t.jobChange(at, job.JobPurged, v.id, v.state, v.state, v.queue, string(doc)); err != nil {
 			return nil, err
 		}
-		purged = append(purged, store.Purged{ID: v.id, Attempts: int(v.attempts)})
+		hooks, err := purgeDeliveries(t, v.id)
+		if err != nil {
+			return nil, err
+		}
+		purged = append(purged, store.Purged{ID: v.id, Attempts: int(v.attempts), Hooks: hooks})
 	}
 	return purged, nil
 }

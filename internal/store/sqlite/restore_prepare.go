@@ -182,6 +182,13 @@ func (r *restore) renumber(ctx context.Context) (err error) {
 	if err == nil {
 		_, err = tx.ExecContext(ctx, "DELETE FROM changes")
 	}
+	// What was on its way to hooks may have arrived since. Who wants it sent again can say so.
+	for _, text := range []string{"INSERT OR REPLACE INTO hook_cursor (id, seq, since) SELECT 1, last_seq, '{}' FROM registry",
+		"UPDATE hook_deliveries SET state = 'given_up', due = NULL, run_id = '', last_error = 'the registry was restored from a backup', ended_at = created_at WHERE ended_at IS NULL"} {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, text)
+		}
+	}
 	// A token that was revoked since must not come back, and which ones were cannot always be told.
 	if err == nil {
 		err = tx.QueryRowContext(ctx, "SELECT count(*) FROM tokens").Scan(&r.done.Tokens)

@@ -71,9 +71,11 @@ func (t *tx) counted(include func(counter) bool) int64 {
 	return sum
 }
 
-// jobChange records what happened to a job; doc is its JSON without the number.
-func (t *tx) jobChange(at time.Time, kind job.ChangeKind, id int64, state job.State, queue, doc string) error {
-	return t.change(newChange(t.state.seq+1, at, kind, id, state, queue, doc), doc)
+// jobChange records what happened to a job that was in the state was; doc is its JSON without the number.
+func (t *tx) jobChange(at time.Time, kind job.ChangeKind, id int64, state, was job.State, queue, doc string) error {
+	c := newChange(t.state.seq+1, at, kind, id, state, queue, doc)
+	c.Was = was
+	return t.change(c, doc)
 }
 
 // change records a change. Rows are written many at once, at the latest by commit.
@@ -85,7 +87,7 @@ func (t *tx) change(c job.Change, doc string) error {
 		t.changes = t.changes[:kept]
 	}
 	t.changes = append(t.changes, c)
-	t.unwritten = append(t.unwritten, int64(c.Seq), micros(c.At), string(c.Kind), c.JobID, string(c.State), c.Queue, doc)
+	t.unwritten = append(t.unwritten, int64(c.Seq), micros(c.At), string(c.Kind), c.JobID, string(c.State), string(c.Was), c.Queue, doc)
 	if len(t.unwritten) < changeColumns*insertRowsAtOnce {
 		return nil
 	}

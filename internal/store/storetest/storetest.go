@@ -26,7 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}{
 		{"Add", testAdd}, {"AddLimits", testAddLimits}, {"Commit", testCommit}, {"Candidates", testCandidates},
 		{"List", testList}, {"Outcomes", testOutcomes}, {"Queues", testQueues}, {"Counts", testCounts}, {"Changes", testChanges},
-		{"Retention", testRetention}, {"Import", testImport}, {"Node", testNode}, {"Tokens", testTokens}, {"Sessions", testSessions}, {"Audit", testAudit}, {"Stats", testStats},
+		{"Retention", testRetention}, {"Import", testImport}, {"Node", testNode}, {"Tokens", testTokens}, {"Sessions", testSessions}, {"Audit", testAudit}, {"Stats", testStats}, {"Hooks", testHooks},
 		{"Concurrency", testConcurrency}, {"Model", testModel},
 	}
 	for _, a := range areas {

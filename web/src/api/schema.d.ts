@@ -144,6 +144,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/hooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the hooks of settings and job types
+         * @description In the order of the settings, without secrets. Hooks of single jobs are on their records.
+         */
+        get: operations["listHooks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hooks/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events on their way to hooks
+         * @description Newest first, one page. Those that are over are kept for seven days, the newest 100,000, or until their job is purged.
+         */
+        get: operations["listHookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/hooks/deliveries/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a delivery again, now
+         * @description Also one that was given up or is done: its receiver then gets it once more, under the same name. Over the unix socket the job's owner may, too.
+         */
+        post: operations["retryHookDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs": {
         parameters: {
             query?: never;
@@ -854,12 +914,116 @@ export interface components {
             /** @description The jobs. */
             jobs: components["schemas"]["JobSpec"][];
         };
+        /** @description A hook of the settings or of a job type. */
+        ConfiguredHook: {
+            /** @description Program and arguments. */
+            command?: string[];
+            /**
+             * Format: double
+             * @description Seconds after which no try follows.
+             */
+            give_up_after: number;
+            /** @description Of the last try that failed. */
+            last_error?: string;
+            /** @description Name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it is tried again, or may be.
+             */
+            next_try?: string;
+            /** @description Events: start is an attempt's, the others come once, when no further attempt follows. */
+            on: ("start" | "success" | "failure" | "stop")[];
+            /** @description Only jobs of this queue. */
+            queue?: string;
+            /** @description What is sent is signed. */
+            signed?: boolean;
+            /** @description `settings`, or `type NAME`. */
+            source: string;
+            /**
+             * Format: double
+             * @description Seconds of one try.
+             */
+            timeout: number;
+            /** @description Only jobs of this type. */
+            type?: string;
+            /** @description What comes after its ? is left out. */
+            url?: string;
+        };
         /** @description What a browser logs in with: one of the two. */
         Credentials: {
             /** @description Of a link of `queuemgr web`. */
             code?: string;
             /** @description A token's secret. */
             token?: string;
+        };
+        /** @description One event on its way to one hook. */
+        Delivery: {
+            /**
+             * Format: int64
+             * @description Of the job; 0 = it ended before its first.
+             */
+            attempt: number;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was done or given up.
+             */
+            ended_at?: string;
+            /**
+             * @description What happened.
+             * @enum {string}
+             */
+            event: "start" | "success" | "failure" | "stop";
+            /** @description `settings/NAME`, `type/NAME/N` or `job/N`. */
+            hook: string;
+            /**
+             * Format: int64
+             * @description Number, never reused.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description Number of the job that this is about.
+             */
+            job_id: number;
+            /** @description Of the last try that failed. */
+            last_error?: string;
+            /**
+             * Format: date-time
+             * @description When it is tried again, or may be.
+             */
+            next_try?: string;
+            /** @description One of those that have their deliveries in order, by job. */
+            receiver: string;
+            /** @description Of the command that runs. */
+            run_id?: string;
+            /**
+             * Format: int64
+             * @description Of the change that told of it.
+             */
+            seq: number;
+            /**
+             * @description How far it is.
+             * @enum {string}
+             */
+            state: "pending" | "failed" | "done" | "given_up";
+            /**
+             * Format: int64
+             * @description How many there were.
+             */
+            tries: number;
+        };
+        /** @description A part of the deliveries. */
+        DeliveryPage: {
+            /** @description The deliveries. */
+            deliveries: components["schemas"]["Delivery"][];
+            /** @description Where the next page begins; absent on the last. */
+            next_cursor?: string;
         };
         /** @description How much was ended. */
         EndedLogins: {
@@ -1010,6 +1174,20 @@ export interface components {
              */
             until?: string;
         };
+        /** @description Whom a job's events are told. Exactly one of command and url is given. */
+        Hook: {
+            /** @description Run as the job is, with the job as JSON on its standard input. */
+            command?: string[];
+            /** @description Events: start is an attempt's, the others come once, when no further attempt follows. */
+            on: ("start" | "success" | "failure" | "stop")[];
+            /** @description Gets a POST with the job as JSON, unsigned; http or https, no user in it. All who see the job see it. */
+            url?: string;
+        };
+        /** @description All hooks of settings and job types. */
+        HookList: {
+            /** @description In the order of the settings. */
+            hooks: components["schemas"]["ConfiguredHook"][];
+        };
         /** @description Numbers of new jobs, in the order given. */
         IdList: {
             /** @description Numbers. */
@@ -1055,6 +1233,8 @@ export interface components {
              * @description Seconds between stop signal and KILL.
              */
             grace?: number;
+            /** @description Who is told of its events, beside the hooks of settings and type. */
+            hooks?: components["schemas"]["Hook"][];
             /**
              * Format: int64
              * @description Number, never reused.
@@ -1183,6 +1363,8 @@ export interface components {
             grace?: number;
             /** @description Not before it is started by hand. */
             hold?: boolean;
+            /** @description Who is told of its events, beside the hooks of settings and type; up to 8. */
+            hooks?: components["schemas"]["Hook"][];
             /** @description Unique among the jobs on record. */
             key?: string;
             /** @description What people call it. */
@@ -1733,6 +1915,8 @@ export interface components {
              * @description Seconds between stop signal and KILL.
              */
             grace?: number;
+            /** @description Who is told of the events of its jobs. */
+            hooks?: components["schemas"]["Hook"][];
             /** @description What `type` of a job is. */
             name: string;
             /**
@@ -2174,6 +2358,107 @@ export interface operations {
             422: components["responses"]["UnprocessableEntity"];
             500: components["responses"]["InternalServerError"];
             503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listHooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HookList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableEntity"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listHookDeliveries: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only those of this job.
+                 * @example 7
+                 */
+                job?: number;
+                /** @description Only those in one of these states. A comma list, or given several times. */
+                state?: ("pending" | "failed" | "done" | "given_up")[];
+                /** @description Most deliveries in the answer, up to 1000; 0 or none is 50. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableEntity"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    retryHookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The job's number or key.
+                 * @example 7
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict_wrong_state"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableEntity"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
+            507: components["responses"]["InsufficientStorage"];
         };
     };
     listJobs: {
@@ -3240,42 +3525,12 @@ export interface operations {
                     "application/json": components["schemas"]["TypeList"];
                 };
             };
-            /** @description Unauthorized: unauthenticated */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden: forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable: unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableEntity"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getType: {
@@ -3302,51 +3557,13 @@ export interface operations {
                     "application/json": components["schemas"]["Type"];
                 };
             };
-            /** @description Unauthorized: unauthenticated */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden: forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found: not_found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Internal Server Error: internal */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable: unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableEntity"];
+            500: components["responses"]["InternalServerError"];
+            503: components["responses"]["ServiceUnavailable"];
         };
     };
     getHealth: {
