@@ -98,8 +98,8 @@ func CheckHookURL(field, text string) error {
 	return nil
 }
 
-// checkHooks returns an Invalid error for hooks that no job may have.
-func checkHooks(hooks []Hook) error {
+// CheckHooks returns an Invalid error for hooks that no job may have.
+func CheckHooks(hooks []Hook) error {
 	if len(hooks) > MaxHooks {
 		return invalid("hooks", fmt.Sprintf("%d hooks", len(hooks)), fmt.Sprintf("at most %d; one hook may be for several events", MaxHooks))
 	}

@@ -163,7 +163,7 @@ func (s *Spec) checkRest() error {
 			return invalid(fmt.Sprintf("success_codes[%d]", i), fmt.Sprintf("no process ends with %d", code), "exit codes are 0 to 255")
 		}
 	}
-	return checkHooks(s.Hooks)
+	return CheckHooks(s.Hooks)
 }
 
 // checkType refuses that a script is called a command, or a command a shell's: it would be counted and

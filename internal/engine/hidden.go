@@ -63,7 +63,7 @@ func (e *Engine) RunHidden(ctx context.Context, r HiddenRun) error {
 		}
 		t.after = append(t.after, func() {
 			c.hidden[r.RunID] = start
-			if c.runner != nil {
+			if c.runner != nil && c.welcome.Reports { // an older one gives no standard input
 				c.sendStarts([]wire.Start{*start})
 			}
 		})
@@ -88,11 +88,7 @@ func (e *Engine) hiddenStart(ctx context.Context, r HiddenRun) (*wire.Start, err
 			return nil, err
 		}
 		s.Umask, s.Cwd = j.Umask, or(j.Cwd, "/")
-		for _, e := range env {
-			if !strings.HasPrefix(e, "=") { // what is no variable is not for the environment
-				s.Env = append(s.Env, e)
-			}
-		}
+		s.Env = newCaptured(env).env
 		if e.o.Drops {
 			s.User = j.User
 			if j.UID != job.NoUID {
@@ -165,7 +161,9 @@ func (c *core) attachHidden(t *tx, known map[string]wire.Run) {
 			continue
 		}
 		if start != nil && c.evidence && !c.runnerStops {
-			t.starts = append(t.starts, *start)
+			if c.welcome.Reports { // an older one gives no standard input: the run waits for a newer
+				t.starts = append(t.starts, *start)
+			}
 			continue
 		}
 		c.endHidden(t, store.RunEnd{RunID: run, At: t.at, Undone: c.evidence, Problem: "whether the command ran is not known: the daemon or the runner began anew"})

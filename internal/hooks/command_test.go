@@ -42,7 +42,7 @@ func TestCommands(t *testing.T) {
 	dir := t.TempDir()
 	w := open(t, func(o *hooks.Options) {
 		o.Hooks = []hooks.Configured{
-			{Name: "ops", On: []job.HookEvent{job.HookFailure}, Command: []string{"/bin/sh", "-c", `echo "$QUEUEMGR_HOOK $QUEUEMGR_HOOK_EVENT $QUEUEMGR_JOB_ID $0"; pwd`, "arg"}, Timeout: time.Minute, GiveUp: time.Hour},
+			{Name: "ops", On: []job.HookEvent{job.HookFailure}, Command: []string{"/bin/sh", "-c", `echo "$QUEUEMGR_HOOK $QUEUEMGR_HOOK_EVENT $QUEUEMGR_JOB_ID $0"; pwd; grep -o '"exit_code":3'`, "arg"}, Timeout: time.Minute, GiveUp: time.Hour},
 			{Name: "other queue", On: job.HookEvents, Queue: "elsewhere", Command: []string{"/bin/false"}, Timeout: time.Minute, GiveUp: time.Hour},
 			{Name: "other type", On: job.HookEvents, Type: "command", Command: []string{"/bin/false"}, Timeout: time.Minute, GiveUp: time.Hour},
 		}
@@ -50,7 +50,7 @@ func TestCommands(t *testing.T) {
 	})
 	id := w.add("exit 3", sh(fmt.Sprintf(`echo "$QUEUEMGR_HOOK_EVENT" >>%s/events; echo told`, dir), job.HookStart, job.HookFailure), sh("exit 1", job.HookSuccess))
 	list := w.over(id, 4)
-	logs := map[string]string{"job/1": "told\n", "settings/ops": fmt.Sprintf("settings/ops failure %d arg\n/\n", id), "type/shell/1": "of the type\n"}
+	logs := map[string]string{"job/1": "told\n", "settings/ops": fmt.Sprintf("settings/ops failure %d arg\n/\n\"exit_code\":3\n", id), "type/shell/1": "of the type\n"}
 	for _, d := range list {
 		text, err := os.ReadFile(joblog.HookPath(filepath.Join(w.Dir, "log"), id, d.ID))
 		if d.State != job.DeliveryDone || d.Tries != 1 || err != nil || string(text) != logs[d.Hook] {

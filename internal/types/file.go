@@ -296,6 +296,18 @@ func init() { // a literal would refer to itself
 			}
 			return nil
 		},
+		"hooks": func(_ *fromFile, k *kind, v any) error {
+			text, err := asJSON(v)
+			if err != nil {
+				return err
+			}
+			dec := json.NewDecoder(bytes.NewReader(text))
+			dec.DisallowUnknownFields()
+			if err := dec.Decode(&k.Hooks); err != nil {
+				return fmt.Errorf(`it must be a list of {on = ["failure"], command = ["program"]}, or url instead of command: %w`, err)
+			}
+			return job.CheckHooks(k.Hooks)
+		},
 		"example": func(_ *fromFile, k *kind, v any) (err error) {
 			k.Example, err = asJSON(v)
 			return err

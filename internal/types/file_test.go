@@ -110,6 +110,25 @@ func TestFileSchema(t *testing.T) {
 	}
 }
 
+func TestFileHooks(t *testing.T) {
+	r := registry(t, map[string]string{"a.toml": "[types.a]\ncommand = [\"x\"]\nhooks = [{on = [\"failure\", \"stop\"], command = [\"mail\", \"ops\"]}]\n\n[[types.b.hooks]]\non = [\"success\"]\nurl = \"https://ci.example.org/\"\n[types.b]\ncommand = [\"x\"]\n"})
+	if p := r.Problems(); len(p) > 0 {
+		t.Fatal(p)
+	}
+	for name, want := range map[string][]job.Hook{
+		"a": {{On: []job.HookEvent{job.HookFailure, job.HookStop}, Command: []string{"mail", "ops"}}},
+		"b": {{On: []job.HookEvent{job.HookSuccess}, URL: "https://ci.example.org/"}},
+	} {
+		k, err := r.Type(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, k.Hooks); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
 func TestFileMistakes(t *testing.T) {
 	const good = "[types.good]\ncommand = [\"true\"]\n"
 	for _, c := range []struct{ name, text, says string }{
@@ -127,6 +146,10 @@ func TestFileMistakes(t *testing.T) {
 		{"signal", "[types.a]\nstop_signal = \"FOO\"\n", "a.toml:2:1: stop_signal: unknown signal"},
 		{"lost", "[types.a]\non_lost = \"x\"\n", `a.toml:2:1: on_lost: it must be "fail" or "requeue"`},
 		{"codes", "[types.a]\nsuccess_codes = [256]\n", "a.toml:2:1: success_codes: it must be a list of exit codes"},
+		{"hooks kind", "[types.a]\ncommand = [\"x\"]\nhooks = 7\n", "a.toml:3:1: hooks: it must be a list of"},
+		{"hook's key", "[types.a]\ncommand = [\"x\"]\nhooks = [{on = [\"failure\"], comand = [\"x\"]}]\n", `a.toml:3:1: hooks: it must be a list of {on = ["failure"]`},
+		{"hook's event", "[types.a]\ncommand = [\"x\"]\nhooks = [{on = [\"fail\"], command = [\"x\"]}]\n", "a.toml:3:1: hooks: "},
+		{"hook's receiver", "[types.a]\ncommand = [\"x\"]\nhooks = [{on = [\"failure\"]}]\n", "a.toml:3:1: hooks: "},
 		{"placeholder", "[types.a]\ncommand = [\"x\", \"{heigth}\"]\n[types.a.params]\nheight = {}\n", `a.toml:2:1: command[1] "{heigth}": {heigth} is no parameter: did you mean {height}?`},
 		{"no such parameter", "[types.a]\ncommand = [\"x\", \"{a}\"]\n", "{a} is no parameter: describe it under params, or write {{a}} for braces"},
 		{"open brace", "[types.a]\ncommand = [\"x\", \"{a\"]\n", "a { without its }"},

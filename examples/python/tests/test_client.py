@@ -88,7 +88,8 @@ class ClientTest(unittest.TestCase):
     def test_job_class_is_stopped(self):
         job = self.client.add(
             [sys.executable, "-m", "queuemgr.run", os.path.join(HERE, "jobs.py") + ":Waits"],
-            env={"PYTHONPATH": PACKAGE, "QUEUEMGR_PARAMS": self.params()},
+            env={"PYTHONPATH": PACKAGE},
+            params={"trace": os.path.join(HOME, self.id())},
         )
         self.assertEqual(next(self.client.follow(job["id"])), b"ready\n")
         self.client.stop(job["id"])
@@ -96,16 +97,11 @@ class ClientTest(unittest.TestCase):
         with open(os.path.join(HOME, self.id())) as file:
             self.assertEqual(file.read().split(), ["init", "on_start", "execute", "on_stop", "on_end"])
 
-    def params(self):
-        path = os.path.join(HOME, self.id() + ".json")
-        with open(path, "w") as file:
-            json.dump({"trace": os.path.join(HOME, self.id())}, file)
-        return path
-
     def test_job_class_fails(self):
         job = self.client.add(
             [sys.executable, "-m", "queuemgr.run", os.path.join(HERE, "jobs.py") + ":Raises"],
-            env={"PYTHONPATH": PACKAGE, "QUEUEMGR_PARAMS": self.params()},
+            env={"PYTHONPATH": PACKAGE},
+            params={"trace": os.path.join(HOME, self.id())},
         )
         self.ended(job, "failed", reason="exit", exit_code=1)
         self.assertIn(b"ValueError: no good", self.client.logs(job["id"]))
