@@ -32,6 +32,7 @@ var scenes = []struct {
 	{"SIGKILL again, while clients add jobs", sceneClients},
 	{"Every archive, checked against its source", sceneVerify},
 	{"The same over HTTP", sceneHTTP},
+	{"Job types: methods, progress, results", sceneTypes},
 	{"How fast", sceneSpeed},
 	{"The page, and a link that logs in", scenePage},
 }
