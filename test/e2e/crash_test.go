@@ -104,6 +104,9 @@ func crashAt(t *testing.T, point string, nth int) {
 			acknowledged = append(acknowledged, id)
 		}
 	}
+	if point == "engine.after-stop-sent" { // one that still waited would be stopped without a word to the runner
+		h.follow(0).until("the start", func(c job.Change) bool { return c.JobID == stopped && c.State == job.Running })
+	}
 	h.run("job", "stop", fmt.Sprint(stopped))
 	if err := harness.WaitPID(h.ctx, victim); err != nil {
 		t.Fatalf("%s was never reached: %v", point, err)
