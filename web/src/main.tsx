@@ -5,6 +5,7 @@ import { createRoot } from 'react-dom/client';
 import { App } from './app';
 import { ApiError } from './api/client';
 import { I18nProvider } from './i18n';
+import { Boundary } from './ui/boundary';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/shell.css';
@@ -33,14 +34,16 @@ const theme = createTheme({ primaryColor: 'indigo', defaultRadius: 'sm', cursorT
 const root = document.getElementById('root');
 if (root) {
   createRoot(root).render(
-    // Mantine's variables are in its style sheet and tokens.css: nothing writes style elements.
-    <MantineProvider theme={theme} withCssVariables={false} withGlobalClasses={false} colorSchemeManager={scheme()} defaultColorScheme="auto">
-      <QueryClientProvider client={queries}>
-        <I18nProvider>
-          <App />
-        </I18nProvider>
-      </QueryClientProvider>
-    </MantineProvider>,
+    <Boundary>
+      {/* Mantine's variables are in its style sheet and tokens.css: nothing writes style elements. */}
+      <MantineProvider theme={theme} withCssVariables={false} withGlobalClasses={false} colorSchemeManager={scheme()} defaultColorScheme="auto">
+        <QueryClientProvider client={queries}>
+          <I18nProvider>
+            <App />
+          </I18nProvider>
+        </QueryClientProvider>
+      </MantineProvider>
+    </Boundary>,
   );
 }
 

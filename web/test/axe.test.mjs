@@ -81,6 +81,13 @@ for (const scheme of ['light', 'dark']) {
       await page.keyboard.press('?');
       await page.getByRole('dialog').waitFor();
       wrong.push(...(await check(page, `keys ${scheme} ${lang}`)));
+      await page.goto(service.url);
+      await settled(page);
+      await page.route(/\/assets\/.*\.js$/, (r) => r.abort());
+      await page.locator('.nav a[href="/settings"]').click();
+      await page.locator('.broken').waitFor();
+      await page.screenshot({ path: join(shots, `broken-${scheme}-${lang}.png`) });
+      wrong.push(...(await check(page, `broken ${scheme} ${lang}`)));
       assert.deepEqual(wrong, []);
       await page.context().close();
     });

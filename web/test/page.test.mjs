@@ -250,6 +250,12 @@ test('the API is described: found from the settings, filtered, opened, its types
   await page.reload();
   await page.locator('#listJobs').getByRole('region', { name: 'Parameters' }).getByText('failed,stopped').waitFor();
 
+  // An address that is cut off points nowhere.
+  await page.goto(`${service.url}/api/docs#100%`);
+  await page.reload();
+  await page.locator('#listJobs').waitFor();
+  assert.equal(await page.locator('.broken').count(), 0);
+
   await page.context().clearCookies();
   await page.goto(`${service.url}/api/docs`);
   await page.reload();
@@ -370,6 +376,45 @@ test('a job that is not there leads back to the list', async () => {
   await page.locator('main').getByRole('link', { name: 'Jobs' }).click();
   await page.getByRole('grid').waitFor();
   await page.context().close();
+});
+
+test('a page that breaks says so in both languages, and leads on', async () => {
+  const words = {
+    en: { broken: 'This page has stopped working', about: /run on.*Reload the page/, reload: 'Reload', list: 'Back to the list', settings: 'Settings' },
+    ru: { broken: 'Страница перестала работать', about: /выполняются дальше.*Обновите страницу/, reload: 'Обновить', list: 'К списку заданий', settings: 'Настройки' },
+  };
+  for (const lang of ['en', 'ru']) {
+    const w = words[lang];
+    const page = await browser.open(service, { lang });
+    // A part of the page that can't be loaded: as after an upgrade of the service, or without a network.
+    const scripts = /\/assets\/.*\.js$/;
+    const breaks = async () => {
+      await page.goto(`${service.url}/queues`);
+      await feed(page, 'live').waitFor({ state: 'attached' });
+      await page.route(scripts, (r) => r.abort());
+      await page.locator('.nav a[href="/settings"]').click();
+      await page.getByRole('heading', { name: w.broken }).waitFor();
+      await page.unroute(scripts);
+    };
+    await breaks();
+    assert.match(await page.getByRole('alert').textContent(), w.about);
+    assert.match(await page.locator('.broken pre').textContent(), /^TypeError: .*\/assets\//);
+    await page.setViewportSize({ width: 360, height: 720 });
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360);
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.getByRole('button', { name: w.reload }).click();
+    await page.getByRole('heading', { name: w.settings }).waitFor();
+    assert.equal(new URL(page.url()).pathname, '/settings');
+
+    await breaks();
+    await page.getByRole('link', { name: w.list }).click();
+    await page.getByRole('grid').waitFor();
+
+    await breaks();
+    await page.goBack();
+    await page.locator('.nav a[href="/queues"][aria-current=page]').waitFor();
+    await page.context().close();
+  }
 });
 
 test('the bar of states is in proportion, and says the share of what is too small for it', async () => {

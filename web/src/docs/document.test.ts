@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { answersOf, curlOf, exampleOfParameter, groupsOf, type Document } from './document';
+import { answersOf, curlOf, exampleOfParameter, groupsOf, targetOf, type Document } from './document';
 
 const doc = JSON.parse(readFileSync(new URL('../../../internal/httpapi/openapi.json', import.meta.url), 'utf8')) as Document;
 const all = groupsOf(doc, '').flatMap((g) => g.operations);
@@ -35,4 +35,8 @@ test('a command asks for it', () => {
 
 test('lists are written with commas', () => {
   expect(exampleOfParameter(named('listJobs').parameters!.find((p) => p.name === 'exit_code')!)).toBe('1,137');
+});
+
+test('an address points to an id, also where it is no percent-encoding', () => {
+  expect(['', '#listJobs', '#type-%4Aob', '#100%', '#%ff'].map(targetOf)).toEqual(['', 'listJobs', 'type-Job', '100%', '%ff']);
 });

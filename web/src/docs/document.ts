@@ -117,3 +117,13 @@ export function curlOf(op: Entry, origin: string): string {
   if (body && example) lines.push(`-H ${quote(`Content-Type: ${body[0]}`)}`, `-d ${quote(typeof example.value === 'string' ? example.value : JSON.stringify(example.value))}`);
   return lines.join(' \\\n  ');
 }
+
+// targetOf is the id that an address points to. What is no percent-encoding is taken as it is written.
+export function targetOf(hash: string): string {
+  const id = hash.slice(1);
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id;
+  }
+}

@@ -4,7 +4,7 @@ import { Fragment, useEffect, useState, type ReactNode } from 'react';
 import { get } from '../api/client';
 import { useI18n } from '../i18n';
 import { Empty, Failure, PageHead, Section } from '../ui/parts';
-import { answersOf, curlOf, exampleOf, exampleOfParameter, groupsOf, nameOf, type Content, type Document, type Entry, type Schema } from './document';
+import { answersOf, curlOf, exampleOf, exampleOfParameter, groupsOf, nameOf, targetOf, type Content, type Document, type Entry, type Schema } from './document';
 
 // The document is read from the daemon and shown as it is: there is one description of the API. Its
 // words are English in both languages.
@@ -68,7 +68,7 @@ function useTarget(ready: boolean) {
   useEffect(() => {
     if (!ready) return;
     const show = () => {
-      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const target = document.getElementById(targetOf(location.hash));
       if (!(target instanceof HTMLDetailsElement)) return;
       target.open = true;
       target.scrollIntoView();

@@ -1,40 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FeedCore, type FeedMessage } from './core';
-
-// Server stands for the daemon on the other side of fetch: what it answers, and when, is up to a test.
-class Server {
-  feeds: { say: (text: string) => void; end: () => void; open: boolean; answer: (r: Response) => void }[] = [];
-  told: unknown[] = [];
-  mute = false; // a connection is taken, and nothing comes of it
-  status = 200;
-  watchStatus = 204;
-
-  fetch = (url: string, o: RequestInit): Promise<Response> =>
-    new Promise((resolve, reject) => {
-      o.signal?.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError')));
-      if (o.method === 'PUT') {
-        this.told.push([url, JSON.parse(String(o.body))]);
-        resolve(new Response(null, { status: this.watchStatus }));
-        return;
-      }
-      let control!: ReadableStreamDefaultController<Uint8Array>;
-      const body = new ReadableStream<Uint8Array>({ start: (c) => void (control = c) });
-      const feed = {
-        open: true,
-        answer: resolve,
-        say: (text: string) => control.enqueue(new TextEncoder().encode(text)),
-        end: () => control.close(),
-      };
-      o.signal?.addEventListener('abort', () => {
-        feed.open = false;
-        control.error(new DOMException('aborted', 'AbortError'));
-      });
-      this.feeds.push(feed);
-      if (!this.mute) resolve(new Response(this.status === 200 ? body : null, { status: this.status }));
-    });
-
-  hello = (n: number) => this.feeds[n]?.say(`event: hello\ndata: {"feed":"f${n}","seq":1,"status":{}}\n\n`);
-}
+import { Server } from './testserver';
 
 let server: Server;
 let heard: FeedMessage[];
@@ -108,6 +74,57 @@ test('a feed that can not be told what to watch is replaced, not asked in a loop
   core.watch({ jobs: [8], logs: [] });
   await pass(0);
   expect(server.told.at(-1)).toEqual(['/api/feed/f1', { jobs: [8], logs: [] }]);
+});
+
+// The waits grow from 0.5 s to 15 s, each up to a quarter shorter or longer.
+const tenMinutes = { most: 5 + 600 / (15 * 0.75), least: 600 / (15 * 1.25) };
+
+test('a feed that greets and takes no PUT is asked less and less often', async () => {
+  server.greets = true;
+  server.watchStatus = 500;
+  core.watch({ jobs: [7], logs: [] });
+  core.connect();
+  await pass(600_000);
+  expect(server.feeds.length).toBeLessThanOrEqual(tenMinutes.most);
+  expect(server.feeds.length).toBeGreaterThanOrEqual(tenMinutes.least);
+  expect(server.told).toHaveLength(server.feeds.length);
+  expect(server.feeds.filter((f) => f.open)).toHaveLength(0);
+
+  server.watchStatus = 204;
+  await pass(20_000);
+  const n = server.feeds.length;
+  expect(states().at(-1)).toBe('live');
+  server.feeds[n - 1]?.end(); // it worked, so its successor comes soon again
+  await pass(700);
+  expect(server.feeds).toHaveLength(n + 1);
+});
+
+test('a feed that refuses is asked less and less often', async () => {
+  server.status = 500;
+  core.connect();
+  await pass(600_000);
+  expect(server.feeds.length).toBeLessThanOrEqual(tenMinutes.most);
+  expect(server.feeds.length).toBeGreaterThanOrEqual(tenMinutes.least);
+});
+
+test('what is watched is bounded: the newest wishes, in order', async () => {
+  const ids = (from: number, n: number) => Array.from({ length: n }, (_, i) => from - i);
+  server.greets = true;
+  core.watch({ jobs: ids(9000, 2500), logs: ids(300, 30) });
+  core.connect();
+  await pass(0);
+  expect(server.told).toEqual([['/api/feed/f0', { jobs: ids(8500, 2000).reverse(), logs: ids(290, 20).reverse() }]]);
+});
+
+test('what comes with a resync is told after it, and so not forgotten', async () => {
+  server.greets = true;
+  core.connect();
+  await pass(0);
+  heard = [];
+  const update = { seq: 2, resync: true, logs: { 7: { attempt: 1, size: 10 } } };
+  server.feeds[0]?.say(`event: resync\ndata: ${JSON.stringify(update)}\n\n`);
+  await pass(0);
+  expect(heard).toEqual([{ type: 'fresh', status: {} }, { type: 'update', update }]);
 });
 
 test('what is no event ends the connection, which is not left open', async () => {

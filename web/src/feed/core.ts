@@ -29,6 +29,11 @@ export interface Watch {
 const silence = 45_000;
 const firstRetry = 500;
 const lastRetry = 15_000;
+const mostJobs = 2000; // what one feed watches
+const mostLogs = 20;
+
+// newest takes the last ones where it is too much: what came into sight last.
+const newest = (ids: readonly number[], most: number) => ids.slice(-most).sort((a, b) => a - b);
 
 // FeedCore keeps one connection to /api/feed and comes back when it is lost: soon at first, then less often.
 export class FeedCore {
@@ -91,7 +96,7 @@ export class FeedCore {
   }
 
   watch(w: Watch): void {
-    this.watched = w;
+    this.watched = { jobs: newest(w.jobs, mostJobs), logs: newest(w.logs, mostLogs) };
     void this.tell();
   }
 
@@ -149,7 +154,6 @@ export class FeedCore {
       this.feed = hello.feed;
       this.status = hello.status;
       this.told = '';
-      this.retry = firstRetry;
       this.set('live');
       this.emit({ type: 'fresh', status: hello.status });
       void this.tell();
@@ -157,9 +161,10 @@ export class FeedCore {
       const update = value as Update;
       if (update.status) this.status = update.status;
       if (update.machine) this.machine = update.machine;
-      this.emit({ type: 'update', update });
-      // Something was left out: all that is shown is read anew.
+      // Something was left out: all that is shown is read anew. It comes first, as it also forgets what
+      // was told; the rest of this message is not part of that.
       if ((name === 'resync' || update.resync) && this.status) this.emit({ type: 'fresh', status: this.status });
+      this.emit({ type: 'update', update });
     }
   }
 
@@ -175,6 +180,9 @@ export class FeedCore {
         const r = await fetch(`/api/feed/${encodeURIComponent(feed)}`, { method: 'PUT', body, signal: abort.signal, credentials: 'same-origin', headers: { 'Content-Type': 'application/json' } });
         if (!r.ok) throw new Error(`feed: HTTP ${r.status}`);
         if (this.abort !== abort) break; // told a feed that is over
+        // Only now it works in both directions. A hello alone is no reason to come back soon: a feed that
+        // greets and takes no PUT would be asked in a loop.
+        this.retry = firstRetry;
       }
     } catch {
       // A feed that can't be told what to watch is no use. Its successor is told anew.

@@ -47,11 +47,16 @@ function receive(m: FeedMessage): void {
     if (login) void client?.invalidateQueries({ queryKey: ['me'] });
   } else if (m.type === 'fresh') {
     recent.clear();
-    set({ status: m.status, logs: new Map(), connections: live.connections + 1 });
+    set({ status: m.status, logs: new Map() });
     // Lists are asked for once more: they may have been read before the feed began. After a lost
-    // connection that goes for everything, and what could not be read is tried again.
-    if (live.connections === 1) dirty();
-    else void client?.invalidateQueries();
+    // connection, or where the feed left something out, that goes for everything, and what could not be
+    // read is tried again.
+    if (live.connections > 0) {
+      everything();
+    } else {
+      set({ connections: 1 });
+      dirty();
+    }
   } else {
     update(m.update);
   }
@@ -100,18 +105,16 @@ function patch(jobs: readonly Job[]): void {
   });
 }
 
-// invalidator returns what reads anew all that is shown of one kind: at most once a pause, never while
-// an answer is still on its way (else a slow server would never get to finish one), and once more
-// after the last call.
-function invalidator(kind: string, pause: number): () => void {
+// paced returns what reads anew: at most once a pause, never while an answer is still on its way (else
+// a slow server would never get to finish one), and once more after the last call.
+function paced(pause: number, read: (queries: QueryClient) => Promise<void>): () => void {
   let wanted = false;
   let running = false;
   const run = async () => {
     running = true;
-    while (wanted) {
+    while (wanted && client) {
       wanted = false;
-      const done = client?.invalidateQueries({ predicate: (q) => q.meta?.['live'] === kind });
-      await Promise.all([sleep(pause), Promise.race([done, sleep(patience)])]);
+      await Promise.all([sleep(pause), read(client)]);
     }
     running = false;
   };
@@ -123,12 +126,23 @@ function invalidator(kind: string, pause: number): () => void {
 
 const patience = 20_000; // ms for an answer, after which it is asked for again
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+const answered = (reading: Promise<void>) => Promise.race([reading, sleep(patience)]);
+const kind = (name: string) => (queries: QueryClient) => answered(queries.invalidateQueries({ predicate: (q) => q.meta?.['live'] === name }));
 
 const invalidate = [
-  invalidator('list', 1000), // lists: at most once a second
-  invalidator('slow', 10_000), // charts: they cost more and change less
+  paced(1000, kind('list')), // lists: at most once a second
+  paced(10_000, kind('slow')), // charts: they cost more and change less
 ];
 const dirty = () => invalidate.forEach((f) => f());
+
+// A feed may leave something out ten times a second. What is on its way is not thrown away for that, but
+// may be older than what was left out: it is asked for once more when it is there.
+const everything = paced(1000, async (queries) => {
+  set({ connections: live.connections + 1 });
+  const before = new Set(queries.getQueryCache().findAll({ fetchStatus: 'fetching' }));
+  await answered(queries.invalidateQueries({}, { cancelRefetch: false }));
+  if (before.size > 0) await answered(queries.invalidateQueries({ predicate: (q) => before.has(q) }));
+});
 
 // stamp and newest keep an answer from putting back what the feed has told since it was asked for.
 export const stamp = () => messages;

@@ -20,8 +20,7 @@ function watchAll(): void {
     for (const id of t.watch.jobs) jobs.add(id);
     for (const id of t.watch.logs) logs.add(id);
   }
-  const sorted = (ids: Set<number>, most: number) => [...ids].slice(-most).sort((a, b) => a - b);
-  core.watch({ jobs: sorted(jobs, 2000), logs: sorted(logs, 20) });
+  core.watch({ jobs: [...jobs], logs: [...logs] });
 }
 
 function connect(port: MessagePort): void {

@@ -36,13 +36,19 @@ interface I18n {
 const Context = createContext<I18n | null>(null);
 const stored = 'queuemgr.lang';
 
-function firstLang(): Lang {
-  const wish = localStorage.getItem(stored) ?? navigator.language;
+// chosenLang is the language that was chosen here, else the browser's.
+export function chosenLang(): Lang {
+  let wish = navigator.language;
+  try {
+    wish = localStorage.getItem(stored) ?? wish;
+  } catch {
+    // The browser keeps nothing for this page.
+  }
   return wish.startsWith('ru') ? 'ru' : 'en';
 }
 
 export function I18nProvider({ children }: { children: ReactNode }) {
-  const [lang, setLang] = useState<Lang>(firstLang);
+  const [lang, setLang] = useState<Lang>(chosenLang);
   useEffect(() => {
     document.documentElement.lang = lang;
     localStorage.setItem(stored, lang);
