@@ -37,20 +37,32 @@ var bodyExamples = map[reflect.Type]string{
 		`"latency": [{"at": "2026-01-02T03:00:00Z", "n": 124, "p50": 0.004, "p95": 1.2}]}`,
 	reflect.TypeFor[statusAnswer](): `{"status": "running", "total_jobs": 126, "running_jobs": 2, "version": "1.0.0", "uptime": 86400, "pid": 812, "node": "atlas", "seq": 812, "jobs": {"running": 2, "completed": 124}, ` +
 		`"queues": [` + queueExample + `], "runner": {"pid": 815, "version": "1.0.0", "running": 2}, "web": {"listen": "127.0.0.1:5000", "url": "http://127.0.0.1:5000/"}, "shutdown_timeout": 30, "started_at": "2026-01-01T03:04:05Z"}`,
-	reflect.TypeFor[shutdownOptions](): `{"keep_jobs": true}`,
-	reflect.TypeFor[job.Reloaded]():    `{"changed": [{"key": "max_concurrent_jobs", "old": "50", "new": "80"}], "restart": []}`,
-	reflect.TypeFor[job.Credentials](): `{"token": "qm_…"}`,
-	reflect.TypeFor[job.Me]():          `{"name": "ci", "role": "operator", "via": "token", "expires_at": "2026-02-01T03:04:05Z"}`,
-	reflect.TypeFor[job.NewToken]():    `{"name": "ci", "role": "operator", "expires_in": 2592000}`,
-	reflect.TypeFor[job.Token]():       tokenExample[:len(tokenExample)-1] + `, "secret": "qm_…"}`,
-	reflect.TypeFor[tokenList]():       `{"tokens": [` + tokenExample + `]}`,
-	reflect.TypeFor[newLogin]():        `{"role": "viewer"}`,
-	reflect.TypeFor[job.Login]():       `{"code": "K7Q2M5…", "url": "http://127.0.0.1:5000/#login=K7Q2M5…", "role": "viewer", "expires_at": "2026-01-02T03:14:05Z"}`,
-	reflect.TypeFor[job.EndedLogins](): `{"logins": 3, "links": 1}`,
-	reflect.TypeFor[job.AuditPage]():   `{"entries": [{"id": 41, "at": "2026-01-02T03:04:05Z", "who": "ada", "role": "admin", "via": "session", "from": "192.0.2.7", "action": "stop job", "target": "7", "outcome": "done"}]}`,
-	reflect.TypeFor[settingList]():     `{"settings": [{"key": "max_concurrent_jobs", "value": "50", "source": "default"}]}`,
-	reflect.TypeFor[map[string]any]():  `{"openapi": "3.1.0", "info": {"title": "queuemgr", "version": "1.0.0"}, "paths": {}}`,
+	reflect.TypeFor[shutdownOptions]():  `{"keep_jobs": true}`,
+	reflect.TypeFor[job.Reloaded]():     `{"changed": [{"key": "max_concurrent_jobs", "old": "50", "new": "80"}], "restart": []}`,
+	reflect.TypeFor[job.Credentials]():  `{"token": "qm_…"}`,
+	reflect.TypeFor[job.Me]():           `{"name": "ci", "role": "operator", "via": "token", "expires_at": "2026-02-01T03:04:05Z"}`,
+	reflect.TypeFor[job.NewToken]():     `{"name": "ci", "role": "operator", "expires_in": 2592000}`,
+	reflect.TypeFor[job.Token]():        tokenExample[:len(tokenExample)-1] + `, "secret": "qm_…"}`,
+	reflect.TypeFor[tokenList]():        `{"tokens": [` + tokenExample + `]}`,
+	reflect.TypeFor[newLogin]():         `{"role": "viewer"}`,
+	reflect.TypeFor[job.Login]():        `{"code": "K7Q2M5…", "url": "http://127.0.0.1:5000/#login=K7Q2M5…", "role": "viewer", "expires_at": "2026-01-02T03:14:05Z"}`,
+	reflect.TypeFor[job.EndedLogins]():  `{"logins": 3, "links": 1}`,
+	reflect.TypeFor[job.AuditPage]():    `{"entries": [{"id": 41, "at": "2026-01-02T03:04:05Z", "who": "ada", "role": "admin", "via": "session", "from": "192.0.2.7", "action": "stop job", "target": "7", "outcome": "done"}]}`,
+	reflect.TypeFor[settingList]():      `{"settings": [{"key": "max_concurrent_jobs", "value": "50", "source": "default"}]}`,
+	reflect.TypeFor[typeList]():         `{"types": [` + typeExample + `]}`,
+	reflect.TypeFor[job.Type]():         typeExample,
+	reflect.TypeFor[hookList]():         `{"hooks": [{"name": "tell-ops", "source": "settings", "on": ["failure"], "queue": "backup", "url": "https://ops.example.org/…", "signed": true, "timeout": 10, "give_up_after": 86400}]}`,
+	reflect.TypeFor[job.DeliveryPage](): `{"deliveries": [` + deliveryExample + `], "next_cursor": "MTI"}`,
+	reflect.TypeFor[job.Delivery]():     deliveryExample,
+	reflect.TypeFor[map[string]any]():   `{"openapi": "3.1.0", "info": {"title": "queuemgr", "version": "1.0.0"}, "paths": {}}`,
 }
+
+const (
+	typeExample = `{"name": "resize", "description": "makes pictures smaller", "source": "/etc/queuemgr/types.d/resize.toml", "schema": {"type": "object", "required": ["source"], "properties": {"source": {"type": "string"}, ` +
+		`"width": {"type": "integer", "minimum": 1, "default": 800}}}, "example": {"source": "a.png"}, "command": ["convert", "--", "{source}", "-resize", "{width}", "small.png"], "queue": "images", "timeout": 600}`
+	deliveryExample = `{"id": 12, "job_id": 7, "attempt": 1, "event": "failure", "seq": 812, "hook": "settings/tell-ops", "receiver": "settings/tell-ops", "state": "failed", "tries": 2, ` +
+		`"next_try": "2026-01-02T03:06:05Z", "last_error": "503 Service Unavailable", "created_at": "2026-01-02T03:05:05Z"}`
+)
 
 // textExamples are those of answers that are text, by operation and type.
 var textExamples = map[string]string{

@@ -32,7 +32,7 @@ func document(routes []route) ([]byte, error) {
 			"session": {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "A browser that has logged in."},
 		}},
 		Tags: []*huma.Tag{
-			{Name: "jobs", Description: "Work on record."}, {Name: "queues", Description: "Named lines of jobs."},
+			{Name: "jobs", Description: "Work on record."}, {Name: "queues", Description: "Named lines of jobs."}, {Name: "types", Description: "What a job may be, and its parameters."}, {Name: "hooks", Description: "Who is told of jobs, and how far that is."},
 			{Name: "events", Description: "Changes as they happen."}, {Name: "daemon", Description: "The service itself."},
 			{Name: "access", Description: "Who may ask. Over the unix socket that is the user at its other end; over TCP a token or a login, whose role must be at least `x-role` of the operation: viewer, operator or admin."},
 		},
