@@ -23,6 +23,7 @@ const (
 	bulkAdd    = "bulk add"
 	bulkFile   = "bulk add of a file"
 
+	typeRatio   = "add through a type, ratio"
 	addProcess  = "queuemgr job add as a process"
 	bareProcess = "bare Go program"
 	addRatio    = "job add as a process, ratio"
@@ -68,6 +69,7 @@ var budgets = []budget{
 	{what: "of that: net/http alone, answering the same posts, 50 clients", name: http50, unit: "/s"},
 	{what: "durable bulk add over the API", name: bulkAdd, unit: " jobs/s", atLeast: 50000},
 	{what: "the same by `queuemgr job add --file`", name: bulkFile, unit: " jobs/s"},
+	{what: "add of a job of a type in types.d, times that of the same command", name: typeRatio, atMost: 1.1},
 	{what: "`queuemgr job add` as a process", name: addProcess, unit: " ms"},
 	{what: "bare Go program posting over a unix socket", name: bareProcess, unit: " ms"},
 	{what: "`queuemgr job add` : bare Go program", name: addRatio, unit: "", atMost: 2.5},

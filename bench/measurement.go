@@ -29,6 +29,7 @@ var measurements = []measurement{
 	{name: "adds", run: measureAdds},
 	{name: "floor", run: measureFloor},
 	{name: "bulk-add", run: measureBulkAdd},
+	{name: "type-adds", run: measureTypeAdds},
 	{name: "add-process", run: measureAddProcess},
 	{name: "idle", run: measureIdle},
 	{name: "running", once: true, run: measureRunning},
