@@ -126,7 +126,7 @@ func TestNumbersAreTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if err := db.QueryRowContext(t.Context(), "SELECT next_job, last_seq FROM registry").Scan(&next, &seq); err != nil {
+		if err := db.QueryRowContext(t.Context(), "SELECT next_job, last_seq FROM registry_row").Scan(&next, &seq); err != nil {
 			t.Fatal(err)
 		}
 		return next, seq
