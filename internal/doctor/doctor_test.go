@@ -281,7 +281,7 @@ func TestUnprivileged(t *testing.T) {
 			}
 		})
 	}
-	e := &exam{Input: Input{UID: 1000, Command: "queuemgr"}}
+	e := &exam{Input: Input{UID: 1000, Loaded: Loaded{Command: "queuemgr"}}}
 	e.skip("/x", &fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, "no")
 	if f := e.findings[0]; f.Level != Skipped || f.Remedy != "sudo queuemgr doctor" {
 		t.Errorf("what only root can look at: %+v", f)
