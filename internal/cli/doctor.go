@@ -98,7 +98,7 @@ func runDoctor(ctx context.Context, a *app, o doctorOptions) error {
 	return err
 }
 
-// doctorInput finds out which service is meant.
+// doctorInput finds out which service is meant. It looks at nothing in that service's folders.
 func (a *app) doctorInput() (doctor.Input, error) {
 	in := doctor.Input{Kind: install.User, Version: a.Version, UID: os.Geteuid(), Environ: a.Environ, Now: a.now(),
 		Exec: systemd.Execute, Registry: a.Backend.GlanceRegistry, Synchronized: doctor.ClockSynchronized, Holder: tcp.Holder}
@@ -113,9 +113,6 @@ func (a *app) doctorInput() (doctor.Input, error) {
 	if in.Paths.System {
 		in.Kind, environ = install.System, nil // its daemon has not this shell's variables
 	}
-	if in.Config, in.ConfigErr = config.LoadAt(in.Paths, config.Sources{Environ: environ}); in.ConfigErr != nil {
-		in.Config = config.Defaults(in.Paths)
-	}
 	if in.Program, err = os.Executable(); err != nil {
 		return in, fmt.Errorf("finding this program: %w", err)
 	}
@@ -123,16 +120,25 @@ func (a *app) doctorInput() (doctor.Input, error) {
 		return in, fmt.Errorf("finding this process' groups: %w", err)
 	}
 	in.GIDs = append(in.GIDs, os.Getegid())
-	in.Command = a.ownName(in.Program)
-	if a.home != "" {
-		in.Command += " --home " + doctor.Quote(a.home)
-	}
-	if _, name := ownerOf(in.Paths); name != "" && !in.Paths.System { // sudo takes no variables along
-		in.As = asUser(name)
-		in.Command = in.As + a.ownName(in.Program) + " --home " + doctor.Quote(in.Paths.Home)
-	}
+	in.Load = func() doctor.Loaded { return a.doctorLoad(in.Paths, environ, a.ownName(in.Program)) }
 	in.Ask = askState(in.Paths)
 	return in, nil
+}
+
+// doctorLoad is what of the input lies in the service's folders, of which one may be on a file server that is gone.
+func (a *app) doctorLoad(paths config.Paths, environ []string, program string) doctor.Loaded {
+	l := doctor.Loaded{Command: program}
+	if l.Config, l.ConfigErr = config.LoadAt(paths, config.Sources{Environ: environ}); l.ConfigErr != nil {
+		l.Config = config.Defaults(paths)
+	}
+	if a.home != "" {
+		l.Command += " --home " + doctor.Quote(a.home)
+	}
+	if _, name := ownerOf(paths); name != "" && !paths.System { // sudo takes no variables along
+		l.As = asUser(name)
+		l.Command = l.As + program + " --home " + doctor.Quote(paths.Home)
+	}
+	return l
 }
 
 // leftOfSystem reports whether something of the system's service is there, though its settings are not.

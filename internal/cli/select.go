@@ -158,18 +158,26 @@ func jobs(ctx context.Context, svc job.Service, f job.Filter) ([]*job.Job, error
 	return found, missing(f, found)
 }
 
-// named adds to an error that says that there is no such key which job has the word as its name.
+// namedAmong is how many of the newest numbers are looked through for a name, which no index has.
+const namedAmong = 1000
+
+// named adds to an error that says that there is no such key which recent job has the word as its name.
 func named(ctx context.Context, svc job.Service, f job.Filter, err error) error {
 	if job.CodeOf(err) != job.NotFound || len(f.Keys) != 1 {
 		return err
 	}
-	page, listErr := svc.ListJobs(ctx, job.Filter{Name: f.Keys[0]})
-	if listErr != nil {
+	newest, listErr := svc.ListJobs(ctx, job.Filter{Last: true})
+	if listErr != nil || len(newest.Jobs) == 0 {
 		return err // the first one says more
+	}
+	last := newest.Jobs[0].ID
+	page, listErr := svc.ListJobs(ctx, job.Filter{IDs: []job.Range{{From: max(1, last-namedAmong+1), To: last}}, Name: f.Keys[0], Limit: job.MaxLimit})
+	if listErr != nil {
+		return err
 	}
 	for _, j := range page.Jobs {
 		var e *job.Error
-		if j.Name == f.Keys[0] && errors.As(err, &e) {
+		if j.Name == f.Keys[0] && j.State != job.Deleted && errors.As(err, &e) {
 			with := *e
 			with.Hint = fmt.Sprintf("that is a name, and the newest job of it is %d: give the number, or --name %s to a command that takes flags", j.ID, shellQuote(j.Name))
 			return &with

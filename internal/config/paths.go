@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -105,9 +104,6 @@ type system struct {
 // systemUnits are the units of an installation by install.sh and by a package.
 var systemUnits = []string{"/etc/systemd/system/queuemgr.service", "/usr/lib/systemd/system/queuemgr.service"}
 
-// unitMark begins each unit of ours. The Python service had a unit of the same name.
-const unitMark = "# Installed by queuemgr"
-
 // isSetUp reports whether the service is there: its settings are, or, where somebody has removed them, its unit is.
 func (s system) isSetUp() bool {
 	if _, err := os.Stat(s.config); err == nil {
@@ -115,7 +111,7 @@ func (s system) isSetUp() bool {
 	}
 	return slices.ContainsFunc(s.units, func(name string) bool {
 		text, err := regular.ReadFile(name)
-		return err == nil && strings.HasPrefix(string(text), unitMark)
+		return err == nil && regular.IsOurs(text)
 	})
 }
 

@@ -29,14 +29,41 @@ type disk struct {
 	err error
 }
 
-// disksAnswer asks the file systems of the service's folders how they are, and reports whether all have told. A file
-// server that is gone holds whoever looks at anything there, until it is back: nothing else is looked at then.
-func (e *exam) disksAnswer(ctx context.Context) bool {
+// foldersAnswer looks whether the service's folders answer, and those that its settings name, which are read in
+// between. A file server that is gone holds whoever looks at anything there, until it is back: nothing else is
+// looked at then.
+func (e *exam) foldersAnswer(ctx context.Context) bool {
+	e.now, e.disks = "disk", map[string]disk{}
+	return e.disksAnswer(ctx, e.Paths.Home, e.Paths.Lib, e.Paths.Log, e.Paths.Run) && e.load(ctx) &&
+		e.disksAnswer(ctx, filepath.Dir(e.Config.RegistryPath), e.Config.ProcDir)
+}
+
+// load reads the settings. Whether a file that they name is another one of the service's is found out by looking at it.
+func (e *exam) load(ctx context.Context) bool {
+	if e.Load == nil {
+		return true
+	}
+	loaded := make(chan Loaded, 1) // room for what comes when nobody waits any more
+	go func() { loaded <- e.Load() }()
+	bounded, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	select {
+	case e.Loaded = <-loaded:
+		return true
+	case <-bounded.Done():
+		e.problem(e.Paths.Config, "cat /proc/mounts", "a file system does not answer that the settings or what they name are on: nothing else was looked at, and whoever looks there waits, the service too").
+			note("names the file servers: have the one of those files answer again, or unmount it")
+		return false
+	}
+}
+
+// disksAnswer asks the file systems of folders how they are, and reports whether all have told.
+func (e *exam) disksAnswer(ctx context.Context, names ...string) bool {
 	type answer struct {
 		name string
 		disk disk
 	}
-	names := []string{e.Paths.Home, e.Paths.Lib, e.Paths.Log, e.Paths.Run, filepath.Dir(e.Config.RegistryPath), e.Config.ProcDir}
+	names = slices.DeleteFunc(names, func(name string) bool { _, told := e.disks[name]; return told })
 	slices.Sort(names)
 	names = slices.Compact(names)
 	answers := make(chan answer, len(names)) // room for those that come when nobody waits any more
@@ -49,7 +76,6 @@ func (e *exam) disksAnswer(ctx context.Context) bool {
 	}
 	bounded, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	e.disks = map[string]disk{}
 	for range names {
 		select {
 		case a := <-answers:
@@ -59,7 +85,6 @@ func (e *exam) disksAnswer(ctx context.Context) bool {
 		}
 		break
 	}
-	e.now = "disk"
 	for _, name := range names {
 		if _, told := e.disks[name]; !told {
 			e.problem(name, "cat /proc/mounts", "its file system does not answer: nothing else was looked at, and whoever looks there waits, the service too").

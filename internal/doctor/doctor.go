@@ -75,14 +75,13 @@ type Input struct {
 	Root string       // folder that stands for /, "" = / itself
 	Kind install.Kind // System, or User for everything that has a home of its own
 
-	Paths     config.Paths
-	Config    *config.Config // the settings; where they can't be had the defaults
-	ConfigErr error          // why they can't
+	Paths config.Paths
+	// Load is called for what lies in the service's folders, when these are known to answer; nil = Loaded is given.
+	Load func() Loaded
+	Loaded
 
 	Version string   // of this program
 	Program string   // this program's file, absolute
-	Command string   // how who looks calls it for that service, as `queuemgr --home DIR`
-	As      string   // what Command begins with to be that service's user's, as `sudo -u NAME `; "" for who looks
 	UID     int      // who looks
 	GIDs    []int    // the groups of this process
 	Environ []string // NAME=VALUE
@@ -94,6 +93,14 @@ type Input struct {
 	Synchronized func() (bool, error)                                                    // whether the kernel's clock is
 	Holder       func(listen string) string                                              // which process has an address, "" = none is seen
 	Statfs       func(path string, st *unix.Statfs_t) error                              // statfs(2), which a file server that is gone never ends
+}
+
+// Loaded is what of the input is found in the service's folders.
+type Loaded struct {
+	Config    *config.Config // the settings; where they can't be had the defaults
+	ConfigErr error          // why they can't
+	Command   string         // how who looks calls this program for that service, as `queuemgr --home DIR`
+	As        string         // what Command begins with to be that service's user's, as `sudo -u NAME `; "" for who looks
 }
 
 // check looks at one thing.
@@ -155,11 +162,12 @@ func Examine(caller context.Context, in Input) ([]Finding, error) {
 	if in.Statfs == nil {
 		in.Statfs = unix.Statfs
 	}
-	e := &exam{Input: in, now: "programs"}
+	e := &exam{Input: in}
 	e.Exec = e.patient(in.Exec)
-	if !e.disksAnswer(ctx) {
+	if !e.foldersAnswer(ctx) {
 		return e.findings, caller.Err()
 	}
+	e.now = "programs"
 	var err error
 	e.inst, err = install.Examine(ctx, install.Options{Kind: in.Kind, Root: in.Root, Home: in.Paths.Home, Source: filepath.Dir(in.Program),
 		UID: in.UID, Environ: in.Environ, Exec: e.Exec})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -176,6 +177,10 @@ func TestHeldRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.write("/proc/locks", fmt.Sprintf("1: -> FLOCK ADVISORY WRITE 5 fe:00:%d 0 EOF\n2: FLOCK  ADVISORY  WRITE %d fe:00:%[1]d 0 EOF\n", st.Ino, daemonPID), 0o644)
+	opened := w.path(fmt.Sprintf("/proc/%d/fd", daemonPID))
+	if err := errors.Join(os.MkdirAll(opened, 0o700), os.Symlink(w.path(w.in.Paths.RegistryLock()), filepath.Join(opened, "5"))); err != nil {
+		t.Fatal(err)
+	}
 	bad, _ := w.look()
 	if len(bad) != 1 || bad[0].Level != Problem || !strings.Contains(bad[0].What, fmt.Sprintf("process %d holds the registry", daemonPID)) {
 		t.Errorf("got %+v", bad)
@@ -281,7 +286,7 @@ func TestUnprivileged(t *testing.T) {
 			}
 		})
 	}
-	e := &exam{Input: Input{UID: 1000, Command: "queuemgr"}}
+	e := &exam{Input: Input{UID: 1000, Loaded: Loaded{Command: "queuemgr"}}}
 	e.skip("/x", &fs.PathError{Op: "open", Path: "/x", Err: syscall.EACCES}, "no")
 	if f := e.findings[0]; f.Level != Skipped || f.Remedy != "sudo queuemgr doctor" {
 		t.Errorf("what only root can look at: %+v", f)

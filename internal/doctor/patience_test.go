@@ -58,6 +58,10 @@ func TestPatience(t *testing.T) {
 			}
 			return unix.Statfs(path, st)
 		}
+		w.in.Load = func() Loaded {
+			t.Error("the settings were read, which would wait, too")
+			return w.in.Loaded
+		}
 		w.in.Ask = func(context.Context) (*job.Status, error) {
 			t.Error("more was looked at, which would wait, too")
 			return nil, w.statusErr
@@ -74,6 +78,36 @@ func TestPatience(t *testing.T) {
 			}
 			close(back)
 		})
+	})
+	t.Run("a file server that the settings name", func(t *testing.T) {
+		w := userWorld(t)
+		loaded := w.in.Loaded
+		loaded.Config.RegistryPath = "/srv/gone/registry.jsonl"
+		w.in.Loaded = Loaded{}
+		var back chan struct{}
+		for name, hangs := range map[string]string{"when they are read": "load", "behind them": "/srv/gone"} {
+			w.in.Load = func() Loaded {
+				if hangs == "load" {
+					<-back
+				}
+				return loaded
+			}
+			w.in.Statfs = func(path string, st *unix.Statfs_t) error {
+				if path == w.path(hangs) {
+					<-back
+				}
+				return unix.Statfs(w.path("/"), st)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				back = make(chan struct{}) // of this bubble
+				began := time.Now()
+				found, err := Examine(t.Context(), w.in)
+				if err != nil || time.Since(began) != answerWithin || len(found) != 1 || !has(found, "disk", Problem, "does not answer") {
+					t.Errorf("%s: after %v: %+v %v", name, time.Since(began), found, err)
+				}
+				close(back)
+			})
+		}
 	})
 	t.Run("the caller", func(t *testing.T) {
 		w := userWorld(t)

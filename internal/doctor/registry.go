@@ -56,5 +56,5 @@ func (e *exam) noRegistry(name string) {
 		return
 	}
 	e.problem(name, e.sudo(e.Command+" registry import "+Quote(e.Config.RegistryPath)), "the registry is gone, and its journal %s is there: the daemon does not start", e.Config.RegistryPath).
-		or("put a backup back, which is FILE", e.sudo(e.Command+" registry restore FILE"))
+		note("rebuilds it from the journal; or put a backup back: registry restore, with the backup's file")
 }

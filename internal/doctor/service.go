@@ -116,7 +116,7 @@ func (e *exam) askDaemon(ctx context.Context) {
 	for last := time.Now().Add(connectedWithin); ; {
 		e.status, e.statusErr = e.Ask(ctx)
 		if e.status == nil || e.status.Runner.PID > 0 || time.Now().After(last) ||
-			time.Duration(e.status.Uptime) > connectedWithin && e.holder(e.Paths.RunnerLock()) <= 0 {
+			time.Duration(e.status.Uptime) > connectedWithin && e.holder(e.Paths.RunnerLock()) == 0 {
 			return
 		}
 		select {

@@ -121,7 +121,7 @@ func newWorld(t *testing.T, kind install.Kind, paths config.Paths) *world {
 	t.Helper()
 	w := &world{t: t, synced: true, schema: 1, linger: "yes", programs: map[string]string{"queuemgr": version, "queuemgr-runner": version},
 		status: &job.Status{Version: version, PID: daemonPID, Uptime: job.Duration(time.Hour), Runner: job.RunnerStatus{PID: runnerPID, Version: version}, Web: &job.WebStatus{Listen: "127.0.0.1:5000", URL: "http://127.0.0.1:5000/"}}}
-	w.in = Input{Root: t.TempDir(), Kind: kind, Paths: paths, Config: config.Defaults(paths), Version: version, Command: "queuemgr", UID: os.Geteuid(),
+	w.in = Input{Root: t.TempDir(), Kind: kind, Paths: paths, Loaded: Loaded{Config: config.Defaults(paths), Command: "queuemgr"}, Version: version, UID: os.Geteuid(),
 		Now: time.Now(), Exec: w.exec,
 		Ask:          func(context.Context) (*job.Status, error) { return w.status, w.statusErr },
 		Registry:     func(context.Context, string) (int64, int64, error) { return w.schema, 1, w.schemaErr },

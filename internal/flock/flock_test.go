@@ -65,7 +65,55 @@ func TestWaiting(t *testing.T) {
 	if err := os.WriteFile(table, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	opened := filepath.Join(dir, "7", "fd")
+	if err := os.MkdirAll(opened, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(name, filepath.Join(opened, "3")); err != nil {
+		t.Fatal(err)
+	}
 	if got := Holder(name, table); got != 7 {
 		t.Errorf("the holder is %d, want 7", got)
+	}
+}
+
+// TestAnotherFile: a process that holds the lock of a file with the same number on another disk is not named,
+// however little the file itself tells.
+func TestAnotherFile(t *testing.T) {
+	dir := t.TempDir()
+	name, other, table := filepath.Join(dir, "lock"), filepath.Join(dir, "other", "lock"), filepath.Join(dir, "locks")
+	opened := filepath.Join(dir, "7", "fd")
+	for _, dir := range []string{filepath.Dir(other), opened} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{name, other} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(name, &st); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(table, fmt.Appendf(nil, "1: FLOCK  ADVISORY  WRITE 7 00:2a:%d 0 EOF\n", st.Ino), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, filepath.Join(opened, "3")); err != nil {
+		t.Fatal(err)
+	}
+	if got := Holder(name, table); got != 0 {
+		t.Errorf("the holder is %d, want none", got)
+	}
+	// What a process has open may not be known.
+	if err := os.RemoveAll(opened); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(opened, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := Holder(name, table); got != -1 {
+		t.Errorf("of a process of another user the holder is %d, want -1", got)
 	}
 }

@@ -34,7 +34,7 @@ func (h *Handler) addRoutes() []route {
 
 func (h *Handler) add(w http.ResponseWriter, r *request) error {
 	if mediaType(r) == typeNDJSON {
-		return h.addBatch(w, r, readLines)
+		return h.addBatch(w, r, h.readLines)
 	}
 	if err := wantJSON(r); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (h *Handler) add(w http.ResponseWriter, r *request) error {
 	}{head, r.Body}
 	switch firstName(head) {
 	case "jobs", "defaults":
-		return h.addBatch(w, r, readBatch)
+		return h.addBatch(w, r, h.readBatch)
 	}
 	return h.addOne(w, r)
 }
@@ -144,8 +144,8 @@ func atLine(err error, line int) error {
 }
 
 // readLines reads one spec a line. Empty lines are passed over, and counted.
-func readLines(in io.Reader) (job.Batch, func(int) int, error) {
-	found := newSpecs()
+func (h *Handler) readLines(in io.Reader) (job.Batch, func(int) int, error) {
+	found := &specs{workers: h.decoding}
 	err := splitLines(in, found)
 	jobs, lines, err := found.done(err)
 	return job.Batch{Jobs: jobs}, func(k int) int { return lines[k-1] }, err

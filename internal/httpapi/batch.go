@@ -12,14 +12,15 @@ import (
 // batchReader reads a batch object, its jobs one by one, each no larger than a body of its own: a
 // decoder holds a whole value in memory.
 type batchReader struct {
-	in   io.Reader
-	dec  *json.Decoder
-	read int64 // bytes of in
+	in      io.Reader
+	dec     *json.Decoder
+	read    int64 // bytes of in
+	workers chan struct{}
 }
 
 // readBatch reads a batch object. Its jobs are told by their number in the list.
-func readBatch(in io.Reader) (job.Batch, func(int) int, error) {
-	r := &batchReader{in: in}
+func (h *Handler) readBatch(in io.Reader) (job.Batch, func(int) int, error) {
+	r := &batchReader{in: in, workers: h.decoding}
 	r.dec = json.NewDecoder(r)
 	b, err := r.batch()
 	return b, func(n int) int { return n }, err
@@ -77,18 +78,18 @@ func (r *batchReader) jobs() ([]job.Spec, error) {
 	} else if t != json.Delim('[') {
 		return nil, &job.Error{Code: job.Invalid, Field: "jobs", Message: "jobs is no list", Hint: `send {"jobs": [{…}, {…}]}`}
 	}
-	found := newSpecs()
+	found := &specs{workers: r.workers}
 	jobs, _, err := found.done(r.eachJob(found))
 	return jobs, err
 }
 
 // eachJob reads the list's jobs until its end, or until one is known to be wrong.
 func (r *batchReader) eachJob(to *specs) error {
+	var raw json.RawMessage // its room is used again
 	for r.dec.More() {
 		if to.n == job.MaxBatch {
 			return atLine(job.TooManyJobs(), to.n+1)
 		}
-		var raw json.RawMessage
 		if err := r.dec.Decode(&raw); err != nil {
 			return atLine(jsonError(err), to.n+1)
 		}

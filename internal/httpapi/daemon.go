@@ -39,7 +39,7 @@ func (h *Handler) daemonRoutes() []route {
 		},
 		{
 			method: http.MethodGet, path: docsPath, role: job.Viewer, id: "getDocs", group: "daemon", summary: "This document, to be read",
-			about:  "The page shows it; who takes no HTML, or where the program was built without its page, gets a list as text. A browser that has not logged in gets the page too, which asks who it is.",
+			about:  "The page shows it to who names text/html, as browsers do. Others, or all where the program was built without its page, get a list as text. A browser that has not logged in gets the page too, which asks who it is.",
 			status: 200, result: "", contentType: typeText, others: map[string]any{typeHTML: ""}, serve: h.docs, bare: h.docs, bareTo: h.opensPage,
 		},
 		{

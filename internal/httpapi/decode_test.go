@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -32,20 +33,21 @@ func TestBodyLimit(t *testing.T) {
 
 // TestLongLines reads lines around the size of the reader's buffer and of a job's limit.
 func TestLongLines(t *testing.T) {
+	h := New(Options{})
 	line := func(n int) string { return `{"shell":"` + strings.Repeat("x", n-len(`{"shell":""}`)) + `"}` + "\n" }
 	for _, n := range []int{64<<10 - 1, 64 << 10, 64<<10 + 1, 128 << 10, maxBody - 1} {
-		b, lines, err := readLines(strings.NewReader(line(100) + line(n) + line(100)))
+		b, lines, err := h.readLines(strings.NewReader(line(100) + line(n) + line(100)))
 		if err != nil || len(b.Jobs) != 3 || lines(3) != 3 || len(b.Jobs[1].Shell) != n-len(`{"shell":""}`) {
 			t.Errorf("a line of %d bytes: %d jobs, %v", n, len(b.Jobs), err)
 		}
 	}
-	_, _, err := readLines(strings.NewReader(line(100) + line(maxBody+1)))
+	_, _, err := h.readLines(strings.NewReader(line(100) + line(maxBody+1)))
 	e := (*job.Error)(nil)
 	if !errors.As(err, &e) || e.Line != 2 || problemOf(err).Status != http.StatusRequestEntityTooLarge {
 		t.Errorf("a line that is too long: %v", err)
 	}
 	for _, broken := range []io.Reader{iotest.TimeoutReader(strings.NewReader(line(100))), iotest.ErrReader(errors.New("reset"))} {
-		if _, _, err := readLines(broken); job.CodeOf(err) != job.Invalid {
+		if _, _, err := h.readLines(broken); job.CodeOf(err) != job.Invalid {
 			t.Errorf("a body that breaks off: %v", err)
 		}
 	}
@@ -53,15 +55,16 @@ func TestLongLines(t *testing.T) {
 
 // TestLongValues reads batches with values around the limit of one job.
 func TestLongValues(t *testing.T) {
+	h := New(Options{})
 	value := func(n int) string { return `{"name":"` + strings.Repeat("x", n-len(`{"name":""}`)) + `"}` }
 	for _, n := range []int{100, maxBody - 1, maxBody} {
-		b, _, err := readBatch(strings.NewReader(`{"defaults":` + value(n) + `,"jobs":[` + value(n) + `,` + value(100) + `]}`))
+		b, _, err := h.readBatch(strings.NewReader(`{"defaults":` + value(n) + `,"jobs":[` + value(n) + `,` + value(100) + `]}`))
 		if err != nil || len(b.Jobs) != 2 || len(b.Jobs[0].Name) != n-len(`{"name":""}`) {
 			t.Errorf("a value of %d bytes: %d jobs, %v", n, len(b.Jobs), err)
 		}
 	}
 	for _, body := range []string{`{"jobs":[` + value(100) + `,` + value(maxBody+2) + `]}`, `{"defaults":` + value(maxBody+2) + `}`, `{"` + strings.Repeat("x", 2*maxBody)} {
-		if _, _, err := readBatch(strings.NewReader(body)); problemOf(err).Status != http.StatusRequestEntityTooLarge {
+		if _, _, err := h.readBatch(strings.NewReader(body)); problemOf(err).Status != http.StatusRequestEntityTooLarge {
 			t.Errorf("%.30s…: %v", body, err)
 		}
 	}
@@ -69,21 +72,63 @@ func TestLongValues(t *testing.T) {
 
 // TestBatchLimit wants the job after the last that is allowed refused as soon as it is read.
 func TestBatchLimit(t *testing.T) {
+	h := New(Options{})
 	lines := strings.Repeat("{}\n", job.MaxBatch)
 	list := `{"jobs":[` + strings.Repeat("{},", job.MaxBatch-1) + `{}`
-	if b, _, err := readLines(strings.NewReader(lines)); err != nil || len(b.Jobs) != job.MaxBatch {
+	if b, _, err := h.readLines(strings.NewReader(lines)); err != nil || len(b.Jobs) != job.MaxBatch {
 		t.Errorf("%d lines: %v", len(b.Jobs), err)
 	}
-	if b, _, err := readBatch(strings.NewReader(list + `]}`)); err != nil || len(b.Jobs) != job.MaxBatch {
+	if b, _, err := h.readBatch(strings.NewReader(list + `]}`)); err != nil || len(b.Jobs) != job.MaxBatch {
 		t.Errorf("a list of %d: %v", len(b.Jobs), err)
 	}
-	_, _, err1 := readLines(strings.NewReader(lines + "{}\nnot read"))
-	_, _, err2 := readBatch(strings.NewReader(list + `,{},not read`))
+	_, _, err1 := h.readLines(strings.NewReader(lines + "{}\nnot read"))
+	_, _, err2 := h.readBatch(strings.NewReader(list + `,{},not read`))
 	for _, err := range []error{err1, err2} {
 		e := (*job.Error)(nil)
 		if !errors.As(err, &e) || e.Code != job.Invalid || e.Field != "jobs" || e.Line != job.MaxBatch+1 {
 			t.Errorf("one job too many: %v", err)
 		}
+	}
+}
+
+// TestPanicOfADecoder is an error of its request, and keeps nobody else from decoding.
+func TestPanicOfADecoder(t *testing.T) {
+	h := New(Options{})
+	for range 2 * cap(h.decoding) {
+		s := &specs{workers: h.decoding, n: 1}
+		s.parts = []*specsPart{{text: []byte("{}"), ends: []int{3}, lines: []int{1}}} // more than there is
+		jobs, _, err := s.done(nil)
+		if len(jobs) > 0 || job.CodeOf(err) != job.Internal || problemOf(err).Status != http.StatusInternalServerError || !s.failed.Load() {
+			t.Fatalf("%d jobs, %v", len(jobs), err)
+		}
+	}
+	if b, _, err := h.readLines(strings.NewReader("{}\n")); err != nil || len(b.Jobs) != 1 {
+		t.Errorf("afterwards: %d jobs, %v", len(b.Jobs), err)
+	}
+}
+
+// TestDecodersOfAll bounds what all batches decode at a time.
+func TestDecodersOfAll(t *testing.T) {
+	h := New(Options{})
+	for range cap(h.decoding) {
+		h.decoding <- struct{}{} // others are at work
+	}
+	read := make(chan error)
+	for _, f := range []func() error{
+		func() error { _, _, err := h.readLines(strings.NewReader("{}\n")); return err },
+		func() error { _, _, err := h.readBatch(strings.NewReader(`{"jobs":[{}]}`)); return err },
+	} {
+		go func() { read <- f() }()
+		select {
+		case err := <-read:
+			t.Fatalf("it did not wait for the others: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		<-h.decoding
+		if err := <-read; err != nil {
+			t.Error(err)
+		}
+		h.decoding <- struct{}{}
 	}
 }
 

@@ -16,10 +16,10 @@ const (
 	typeHTML = "text/html; charset=utf-8"
 )
 
-// docs answers with the page, which reads the document and shows it, or with a list as text. The page's
+// docs answers a browser with the page, which reads the document and shows it, and programs with a list as text. The page's
 // files are no secret, the document is what asks for a login.
 func (h *Handler) docs(w http.ResponseWriter, r *request) error {
-	if h.o.Page != nil && takesHTML(r.Request) {
+	if h.opensPage(r.Request) {
 		h.page(w, r.Request)
 		return nil
 	}
@@ -27,15 +27,9 @@ func (h *Handler) docs(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// opensPage reports whether a browser is to be shown the page.
+// opensPage reports whether a browser is to be shown the page: whoever names HTML is one, which curl's */* does not.
 func (h *Handler) opensPage(r *http.Request) bool {
 	return h.o.Page != nil && strings.Contains(r.Header.Get("Accept"), "text/html")
-}
-
-// takesHTML reports whether a client has not said that it wants something else.
-func takesHTML(r *http.Request) bool {
-	accept := r.Header.Get("Accept")
-	return accept == "" || strings.Contains(accept, "text/html") || strings.Contains(accept, "*/*")
 }
 
 // listing is every operation, with who may ask and what it takes, as text.

@@ -166,7 +166,7 @@ func TestFeedResync(t *testing.T) {
 func TestSlowFeeds(t *testing.T) {
 	const readers, sleepers, jobs = 100, 10, 120
 	e := enginetest.Start(t, nil)
-	a := over(t, e, httpapi.Options{Service: e, WriteTimeout: 500 * time.Millisecond})
+	a := over(t, e, httpapi.Options{Service: e, WriteTimeout: 5 * time.Second})
 	for range jobs { // together more than a socket holds
 		a.want(201, "POST", "/api/jobs", `{"hold":true,"shell":"`+strings.Repeat("x", 16<<10)+`"}`, nil)
 	}

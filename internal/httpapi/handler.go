@@ -51,6 +51,8 @@ type Handler struct {
 	mux    *http.ServeMux
 	routes []route
 
+	decoding chan struct{} // holds a token for each goroutine that decodes jobs of a batch
+
 	// closing ends streams and long polls, and nothing else: an add in work is answered.
 	closing    context.Context
 	endStreams context.CancelFunc
@@ -70,7 +72,7 @@ func New(o Options) *Handler {
 	if o.ReadTimeout == 0 {
 		o.ReadTimeout = 30 * time.Second
 	}
-	h := &Handler{o: o, mux: http.NewServeMux()}
+	h := &Handler{o: o, mux: http.NewServeMux(), decoding: newWorkers()}
 	h.closing, h.endStreams = context.WithCancel(context.Background())
 	h.routes = h.allRoutes()
 	for i := range h.routes {

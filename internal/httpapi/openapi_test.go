@@ -154,5 +154,8 @@ func TestEveryRouteHasARole(t *testing.T) {
 		if rt.open == (rt.role != "") || rt.role != "" && !slices.Contains(job.LoginRoles, rt.role) {
 			t.Errorf("%s %s: role %q, open %v", rt.method, rt.path, rt.role, rt.open)
 		}
+		if (rt.bare == nil) != (rt.bareTo == nil) || rt.open && rt.bare != nil {
+			t.Errorf("%s %s answers without a login, and does not say whom", rt.method, rt.path)
+		}
 	}
 }

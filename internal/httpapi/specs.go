@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +21,7 @@ const (
 // belongs to one goroutine, which calls add for each job and at last done.
 type specs struct {
 	parts   []*specsPart
-	workers chan struct{} // holds a token for each that is at work
+	workers chan struct{} // holds a token for each that is at work, of all batches
 	wg      sync.WaitGroup
 	failed  atomic.Bool
 	n       int // how many jobs were added
@@ -34,7 +36,8 @@ type specsPart struct {
 	err   error // of the first that can't be decoded, with its line
 }
 
-func newSpecs() *specs { return &specs{workers: make(chan struct{}, runtime.GOMAXPROCS(0))} }
+// newWorkers bounds how many goroutines decode at a time, whatever the number of batches that come.
+func newWorkers() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(0)) }
 
 // add takes the next job, which stands on the line given. The text is copied. It returns false when
 // one of those before it is known to be wrong, so that nothing more needs to be read.
@@ -64,14 +67,22 @@ func (s *specs) decodeLast() {
 	p := s.parts[len(s.parts)-1]
 	s.workers <- struct{}{}
 	s.wg.Go(func() {
+		defer func() { <-s.workers }()
 		if p.decode(); p.err != nil {
 			s.failed.Store(true)
 		}
-		<-s.workers
 	})
 }
 
+// decode fills jobs or err. What panics is the fault of this request alone, as it is in the goroutine that
+// serves it, and must not end the daemon.
 func (p *specsPart) decode() {
+	defer func() {
+		if what := recover(); what != nil {
+			p.err = &job.Error{Code: job.Internal, Message: "decoding the jobs failed; none was added", Hint: "daemon.log tells the cause",
+				Err: fmt.Errorf("panic: %v\n%s", what, debug.Stack())}
+		}
+	}()
 	p.jobs = make([]job.Spec, len(p.ends))
 	begin := 0
 	for i, end := range p.ends {
@@ -101,6 +112,7 @@ func (s *specs) done(readErr error) (jobs []job.Spec, lines []int, err error) {
 	jobs, lines = make([]job.Spec, 0, s.n), make([]int, 0, s.n)
 	for _, p := range s.parts {
 		jobs, lines = append(jobs, p.jobs...), append(lines, p.lines...)
+		p.jobs = nil // of a large batch not all is there twice
 	}
 	return jobs, lines, nil
 }

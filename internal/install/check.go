@@ -157,10 +157,16 @@ func (r *run) roomIn(dir string) uint64 {
 	switch {
 	case dir == r.bin && !r.inPlace():
 		return r.programsSize()
-	case dir == libDir && r.Kind == System && r.installed: // for the copy from before an upgrade
-		if info, err := os.Stat(r.path(libDir + "/registry.db")); err == nil && r.programsDiffer() {
-			return uint64(info.Size())
+	case dir == libDir && r.Kind == System && r.installed && r.programsDiffer():
+		// For the copy from before an upgrade, and the one that the new daemon may make before it brings the
+		// registry to another form. The copy of the upgrade before stays until then.
+		sum := int64(0)
+		for _, name := range []string{"/registry.db", "/registry.db-wal"} {
+			if info, err := os.Stat(r.path(libDir + name)); err == nil {
+				sum += info.Size()
+			}
 		}
+		return 2 * uint64(sum)
 	}
 	return 0
 }

@@ -127,7 +127,7 @@ func (in *Installation) rightful(f rightfulFolder) Folder {
 // for this home. Without one the folder is Source.
 func (r *run) userUnit() (bin string, ofHome bool) {
 	data, err := regular.ReadFile(r.path(filepath.Join(r.units, daemonUnit)))
-	if err != nil || !ours(data) {
+	if err != nil || !regular.IsOurs(data) {
 		return r.bin, false
 	}
 	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"github.com/queuemgr/queuemgr/internal/regular"
 )
 
 // owner names who a file belongs to; "" = root.
@@ -69,7 +71,7 @@ func (r *run) file(name string, data []byte, mode fs.FileMode, own owner) step {
 // foreign reports whether what stands in the file called name was written by somebody else. Only of
 // units can that be: the Python service that queuemgr replaces had one of the same name.
 func (r *run) foreign(name string, data []byte) bool {
-	return filepath.Ext(name) == ".service" && !ours(data)
+	return filepath.Ext(name) == ".service" && !regular.IsOurs(data)
 }
 
 // folders are what was made, the outermost first.

@@ -97,6 +97,9 @@ func Install(ctx context.Context, o Options) error {
 	if err := r.apply(ctx, steps); err != nil {
 		return err
 	}
+	if err := r.keepBackup(); err != nil { // where nothing was to be started
+		return err
+	}
 	return r.farewell(ctx)
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/queuemgr/queuemgr/job"
 )
@@ -252,6 +253,109 @@ func TestUpgradeThatCrashesGoesBack(t *testing.T) {
 	if m.units[runnerUnit].pid != runner {
 		t.Error("the runner was restarted")
 	}
+}
+
+// TestRestartThatFails has nothing to be done but a restart, which fails: the daemon is started again.
+func TestRestartThatFails(t *testing.T) {
+	m := newMachine(t)
+	m.mustInstall()
+	if err := removeIfThere(m.path(fmt.Sprintf("/proc/%d/exe", m.units[daemonUnit].pid))); err != nil {
+		t.Fatal(err)
+	}
+	m.write(fmt.Sprintf("/proc/%d/exe", m.units[daemonUnit].pid), "another program")
+	failed := false
+	m.fail = func(line string) error {
+		if strings.HasPrefix(line, "systemctl restart "+daemonUnit) && !failed {
+			failed, m.units[daemonUnit].active = true, false
+			return errors.New("exit status 1")
+		}
+		return nil
+	}
+	out, err := m.install()
+	if err == nil || !failed || strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "the service runs as before") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if !m.units[daemonUnit].active {
+		t.Errorf("the daemon does not run:\n%s", out)
+	}
+}
+
+// backsUp makes the program of a version that is built know how to copy the registry.
+func (m *machine) backsUp(version string) {
+	m.t.Helper()
+	m.build(version, "")
+	text := `#!/bin/sh
+case "$1 $2 $3" in
+"registry backup --help") echo "usage: queuemgr registry backup FILE";;
+"registry backup "*) [ ! -e "$3" ] && echo copy of ` + version + ` >"$3";;
+*) echo queuemgr ` + version + `
+esac
+`
+	if err := os.WriteFile(filepath.Join(m.source, program), []byte(text), 0o755); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// TestCopyBeforeAnUpgrade takes the place of the one before when the new daemon is tried, not sooner.
+func TestCopyBeforeAnUpgrade(t *testing.T) {
+	m := newMachine(t)
+	m.backsUp("v1")
+	m.mustInstall()
+	m.write(libDir+"/registry.db", "the registry")
+	m.backsUp("v2")
+	m.mustInstall()
+	if got := m.read(backupFile); got != "copy of v1\n" {
+		t.Fatalf("the copy is %q", got)
+	}
+
+	m.backsUp("v3")
+	m.fail = func(line string) error {
+		if strings.HasSuffix(line, " daemon-reload") {
+			m.fail = nil
+			return errors.New("exit status 1")
+		}
+		return nil
+	}
+	// The unit differs, so that there is something to be loaded.
+	unit := m.read("/etc/systemd/system/" + daemonUnit)
+	m.write("/etc/systemd/system/"+daemonUnit, unit+"# more\n")
+	if out, err := m.install(); err == nil || !strings.Contains(out, "back up the registry") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if m.read(backupFile) != "copy of v1\n" || m.exists(newBackup) {
+		t.Errorf("it failed before the daemon was tried, and the copy is %q", m.read(backupFile))
+	}
+	if out := m.mustInstall(func(o *Options) { o.NoStart = true }); m.read(backupFile) != "copy of v2\n" || m.exists(newBackup) {
+		t.Errorf("the copy is %q:\n%s", m.read(backupFile), out)
+	}
+}
+
+// TestRoomForTheRegistry wants room for two copies of the registry and its log.
+func TestRoomForTheRegistry(t *testing.T) {
+	m := newMachine(t)
+	m.mustInstall()
+	m.build("v2", "")
+	var fs unix.Statfs_t
+	if err := unix.Statfs(m.root, &fs); err != nil {
+		t.Fatal(err)
+	}
+	free := int64(fs.Bavail) * fs.Bsize
+	for _, name := range []string{"/registry.db", "/registry.db-wal"} {
+		m.write(libDir+name, "")
+		if err := os.Truncate(m.path(libDir+name), free/3*2); err != nil { // a hole, which takes no room
+			t.Fatal(err)
+		}
+		if _, err := m.install(); job.CodeOf(err) != job.Exhausted || !strings.Contains(err.Error(), "nothing was changed") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if text := m.read("/opt/queuemgr/bin/queuemgr"); !strings.Contains(text, "v1") {
+			t.Errorf("%s: the program is %s", name, text)
+		}
+		if err := os.Remove(m.path(libDir + name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.mustInstall()
 }
 
 // TestInPlace has the prefix be the checkout: the build replaces the programs that run.

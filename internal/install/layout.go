@@ -86,7 +86,7 @@ func packageLayout() layout {
 // there is none or it is not ours.
 func installedPrefix(file string) string {
 	data, err := regular.ReadFile(file)
-	if err != nil || !ours(data) {
+	if err != nil || !regular.IsOurs(data) {
 		return ""
 	}
 	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
@@ -97,9 +97,6 @@ func installedPrefix(file string) string {
 	}
 	return ""
 }
-
-// ours reports whether a file was put there by an installation.
-func ours(data []byte) bool { return bytes.HasPrefix(data, []byte("# Installed by queuemgr")) }
 
 // values are what is filled into packaged files.
 func (l layout) values() map[string]string {

@@ -82,7 +82,7 @@ func (r *run) rollback(ctx context.Context, cause error) error {
 		}
 		r.backup = ""
 	}
-	if len(r.undo) == 0 && len(left) == 0 {
+	if len(r.undo) == 0 && len(left) == 0 && !r.tried {
 		outcome := "nothing was changed"
 		if r.wasActive {
 			outcome += "; the service runs as before"

@@ -9,8 +9,12 @@ import (
 	"strings"
 )
 
-// backupFile is a copy of the registry from before the last upgrade.
-const backupFile = libDir + "/registry.db.before-upgrade"
+// backupFile is a copy of the registry from before the last upgrade. That of an upgrade stays beside it as
+// newBackup until the new daemon is tried: one that fails before leaves what was there.
+const (
+	backupFile = libDir + "/registry.db.before-upgrade"
+	newBackup  = backupFile + ".new"
+)
 
 // backupRegistry is a step that has the old program copy the registry before a new one may bring it to
 // another form. It runs as the daemon's user: the folder is that user's.
@@ -34,16 +38,28 @@ func (r *run) backupRegistry() step {
 			return "back up the registry to " + backupFile, nil
 		},
 		do: func(ctx context.Context) (func(context.Context) error, error) {
-			if err := removeIfThere(r.path(backupFile)); err != nil {
+			if err := removeIfThere(r.path(newBackup)); err != nil {
 				return nil, err
 			}
-			if err := r.run1(ctx, "runuser", "-u", daemonUser, "--", old, "registry", "backup", r.path(backupFile)); err != nil {
-				return nil, errors.Join(err, removeIfThere(r.path(backupFile)))
+			if err := r.run1(ctx, "runuser", "-u", daemonUser, "--", old, "registry", "backup", r.path(newBackup)); err != nil {
+				return nil, errors.Join(err, removeIfThere(r.path(newBackup)))
 			}
-			r.backup = backupFile
+			r.backup = newBackup
 			return nil, nil // going back may need it
 		},
 	}
+}
+
+// keepBackup has the copy that this run made take the place of the one before.
+func (r *run) keepBackup() error {
+	if r.backup != newBackup {
+		return nil
+	}
+	if err := os.Rename(r.path(newBackup), r.path(backupFile)); err != nil {
+		return err
+	}
+	r.backup = backupFile
+	return nil
 }
 
 // knows reports whether a program has the command `registry VERB`.

@@ -123,6 +123,9 @@ func (r *run) start() step {
 			return "", nil
 		},
 		do: func(ctx context.Context) (func(context.Context) error, error) {
+			if err := r.keepBackup(); err != nil {
+				return nil, err
+			}
 			verb := "start"
 			r.tried = true
 			if restart {

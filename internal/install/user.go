@@ -78,7 +78,7 @@ func HasUserUnit(home string, environ []string) bool {
 		return false
 	}
 	data, err := regular.ReadFile(filepath.Join(dir, daemonUnit))
-	return err == nil && ours(data) && bytes.Contains(data, []byte("/"+program+" --home "+unitPath(home)+" daemon start\n"))
+	return err == nil && regular.IsOurs(data) && bytes.Contains(data, []byte("/"+program+" --home "+unitPath(home)+" daemon start\n"))
 }
 
 // unitPath writes a path so that a unit takes it as one word, as it is.

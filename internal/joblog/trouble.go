@@ -103,16 +103,17 @@ func (s *search) troubleForward(at int64) (int64, error) {
 	}
 	lower(b)
 	hi := lo + int64(len(b))
+	last := hi >= s.size || len(b) < blockSize // the log may have been truncated meanwhile
 	i, n := firstTrouble(b, int(at-lo))
 	// A word at the very end may go on in the next block.
-	if i >= 0 && (i+n < len(b) || hi >= s.size) {
+	if i >= 0 && (i+n < len(b) || last) {
 		match := lo + int64(i)
 		if err := s.hit(match, n); err != nil {
 			return -1, err
 		}
 		return s.lineEnd(match + int64(n))
 	}
-	if hi >= s.size {
+	if last {
 		return -1, nil
 	}
 	return hi - int64(longestTrouble), nil

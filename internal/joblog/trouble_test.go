@@ -62,3 +62,16 @@ func TestSearchErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestTruncatedWhileSearched: the log became shorter than it was when the search began, which ends with it.
+func TestTruncatedWhileSearched(t *testing.T) {
+	for _, log := range []string{"one failed\nall is well\n", "one failed\n" + strings.Repeat("well ", blockSize/5+2)} {
+		for _, backwards := range []bool{false, true} {
+			s := &search{ctx: t.Context(), r: strings.NewReader(log), size: 3 * blockSize, budget: searchBudget, o: SearchOptions{Errors: true, From: -1, Backwards: backwards, Limit: 10}}
+			next, err := s.run()
+			if err != nil || next != -1 || s.budget < searchBudget-5*blockSize || !backwards && len(s.hits) != 1 {
+				t.Errorf("of %d bytes, backwards %v: next %d, %v, %d hits, %d bytes read", len(log), backwards, next, err, len(s.hits), searchBudget-s.budget)
+			}
+		}
+	}
+}

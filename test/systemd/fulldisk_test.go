@@ -64,7 +64,7 @@ func TestUpgradeOnAFullDisk(t *testing.T) {
 		if out := v.Run("queuemgr", "service", "status"); !strings.Contains(out, "queuemgr v1.0.0 ") || !strings.Contains(out, "3 running") {
 			t.Errorf("%s: status:\n%s", what, out)
 		}
-		v.Run("test", "!", "-e", "/var/lib/queuemgr/registry.db.before-upgrade")
+		v.Shell("! ls /var/lib/queuemgr/registry.db.before-upgrade*")
 	}
 
 	// Room for the programs, and not for the copy of the registry beside: seen before anything is done.
@@ -81,7 +81,7 @@ func TestUpgradeOnAFullDisk(t *testing.T) {
 		// The old program copies the registry by way of runuser; when it has, the disk is filled.
 		v.Run("rm", "-f", "/small/other")
 		v.WriteFile("/usr/local/sbin/runuser", "0755", "#!/bin/sh\n"+leave+fmt.Sprintf(`/usr/sbin/runuser "$@" || exit
-case " $* " in *" registry backup /var/lib/queuemgr/registry.db.before-upgrade "*) leave %s ;; esac
+case " $* " in *" registry backup /var/lib/queuemgr/registry.db.before-upgrade.new "*) leave %s ;; esac
 `, left))
 		code, out := try(t, v, "/root/v1.1.0/install.sh --upgrade")
 		if code != 1 || !strings.Contains(out, "no space left on device") || !strings.Contains(out, "; the service runs as before") ||

@@ -192,7 +192,7 @@ func snapshot(ctx context.Context, path, to string, copying func()) (done Backed
 		_, end := c.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		err = errors.Join(err, end)
 	}()
-	err = c.QueryRowContext(ctx, "SELECT "+nextJobNow+`, (SELECT coalesce(sum(n), 0) FROM counters WHERE state <> 'deleted'), page_count * page_size
+	err = c.QueryRowContext(ctx, `SELECT next_job, (SELECT coalesce(sum(n), 0) FROM counters WHERE state <> 'deleted'), page_count * page_size
 		FROM registry, pragma_page_count, pragma_page_size`).Scan(&done.NextID, &done.Jobs, &size)
 	if err != nil {
 		return done, size, copyError(path, to, 0, fmt.Errorf("read the registry's state: %w", err))

@@ -38,7 +38,7 @@ func (s *Store) lastSeq(ctx context.Context) (seq int64, err error) {
 	if !s.o.ReadOnly {
 		return int64(s.Seq()), nil
 	}
-	err = s.lists.QueryRowContext(ctx, "SELECT "+lastSeqNow+" FROM registry").Scan(&seq)
+	err = s.lists.QueryRowContext(ctx, "SELECT last_seq FROM registry").Scan(&seq)
 	return seq, err
 }
 

@@ -108,7 +108,7 @@ func first(ctx context.Context, db *sql.DB) error {
 		text string
 		args []any
 	}{
-		{"INSERT INTO registry (id, registry_id, last_seq) VALUES (1, ?, 1)", []any{hex.EncodeToString(id[:])}},
+		{"INSERT INTO registry_row (id, registry_id, last_seq) VALUES (1, ?, 1)", []any{hex.EncodeToString(id[:])}},
 		{"INSERT INTO queues (name, doc) VALUES (?, ?)", []any{q.Name, string(doc)}},
 		{insertChange, []any{1, micros(now), string(job.QueueSet), 0, "", "", q.Name, change}},
 	} {

@@ -53,38 +53,46 @@ func manyFailures(t testing.TB, n int, at time.Time) (*sqlite.Store, string) {
 // TestRareOutcome finds what is rare among many failures by its index.
 func TestRareOutcome(t *testing.T) {
 	s, path := manyFailures(t, 30_000, time.Now())
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
+	soundPath := filled(t) // nothing has failed
+	sound := open(t, sqlite.Options{Path: soundPath})
+	db := map[*sqlite.Store]*sql.DB{}
+	for s, path := range map[*sqlite.Store]string{s: path, sound: soundPath} {
+		var err error
+		if db[s], err = sql.Open("sqlite", path); err != nil {
+			t.Fatal(err)
+		}
+		defer db[s].Close()
 	}
-	defer db.Close()
 	for _, c := range []struct {
 		name  string
+		s     *sqlite.Store
 		f     job.Filter
 		index string
 		jobs  int
 	}{
-		{"rare exit code", job.Filter{ExitCodes: []int{137}}, "jobs_exit_code", 12},
-		{"no such exit codes", job.Filter{ExitCodes: []int{3, 4}}, "jobs_exit_code", 0},
-		{"rare reason", job.Filter{Reasons: []job.Reason{job.ReasonSignal}}, "jobs_reason", 12},
-		{"rare exit code of failed ones", job.Filter{States: []job.State{job.Failed}, ExitCodes: []int{137}}, "jobs_exit_code", 12},
-		{"common reason, rare exit code", job.Filter{Reasons: []job.Reason{job.ReasonExit}, ExitCodes: []int{137}}, "jobs_exit_code", 0},
-		{"common exit code", job.Filter{ExitCodes: []int{1}}, "jobs_exit_code", 50},
-		{"of those stopped", job.Filter{States: []job.State{job.Stopped}, ExitCodes: []int{1}}, "jobs_state", 0},
-		{"completed ones too", job.Filter{ExitCodes: []int{0, 137}}, "jobs_state", 50},
-		{"rare one by its end", job.Filter{ExitCodes: []int{137}, Sort: job.SortLastEnded}, "jobs_exit_code", 12},
-		{"common one by its end", job.Filter{ExitCodes: []int{1}, Sort: job.SortLastEnded}, "jobs_ended", 50},
+		{"rare exit code", s, job.Filter{ExitCodes: []int{137}}, "jobs_exit_code", 12},
+		{"no such exit codes", s, job.Filter{ExitCodes: []int{3, 4}}, "jobs_exit_code", 0},
+		{"rare reason", s, job.Filter{Reasons: []job.Reason{job.ReasonSignal}}, "jobs_reason", 12},
+		{"rare exit code of failed ones", s, job.Filter{States: []job.State{job.Failed}, ExitCodes: []int{137}}, "jobs_exit_code", 12},
+		{"common reason, rare exit code", s, job.Filter{Reasons: []job.Reason{job.ReasonExit}, ExitCodes: []int{137}}, "jobs_exit_code", 0},
+		{"common exit code", s, job.Filter{ExitCodes: []int{1}}, "jobs_exit_code", 50},
+		{"of those stopped", s, job.Filter{States: []job.State{job.Stopped}, ExitCodes: []int{1}}, "jobs_state", 0},
+		{"completed ones too", s, job.Filter{ExitCodes: []int{0, 137}}, "jobs_state", 50},
+		{"rare one by its end", s, job.Filter{ExitCodes: []int{137}, Sort: job.SortLastEnded}, "jobs_exit_code", 12},
+		{"common one by its end", s, job.Filter{ExitCodes: []int{1}, Sort: job.SortLastEnded}, "jobs_ended", 50},
+		{"where nothing failed", sound, job.Filter{ExitCodes: []int{137}}, "jobs_state", 0},
+		{"of an owner where nothing failed", sound, job.Filter{ExitCodes: []int{137}, Owner: "ann"}, "jobs_state", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			page, err := s.ListJobs(t.Context(), c.f)
+			page, err := c.s.ListJobs(t.Context(), c.f)
 			if err != nil || len(page.Jobs) != c.jobs {
 				t.Errorf("%d jobs %v, want %d", len(page.Jobs), err, c.jobs)
 			}
-			text, args, err := s.Query(t.Context(), c.f)
+			text, args, err := c.s.Query(t.Context(), c.f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+			rows, err := db[c.s].QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 			if err != nil {
 				t.Fatalf("%v: %s", err, text)
 			}
@@ -126,7 +134,7 @@ func TestNumbersAreTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if err := db.QueryRowContext(t.Context(), "SELECT next_job, last_seq FROM registry").Scan(&next, &seq); err != nil {
+		if err := db.QueryRowContext(t.Context(), "SELECT next_job, last_seq FROM registry_row").Scan(&next, &seq); err != nil {
 			t.Fatal(err)
 		}
 		return next, seq

@@ -68,7 +68,7 @@ func (s *Store) choosePath(ctx context.Context, f *job.Filter) (path, error) {
 		return path{}, err
 	} else if few || p.column != "" && slices.Contains(asked, job.Failed) {
 		// Of many nobody knows how many; they are no more than those that failed at all.
-		consider(p.column, p.values, min(p.jobs, best.jobs-1))
+		consider(p.column, p.values, min(p.jobs, max(0, best.jobs-1)))
 	}
 	if !f.EndedSince.IsZero() || !f.EndedUntil.IsZero() {
 		p, err := s.considerEnd(ctx, f, asked, best.jobs)

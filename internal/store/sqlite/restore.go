@@ -189,7 +189,7 @@ func (p *present) read(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.QueryRowContext(ctx, "SELECT "+nextJobNow+", "+lastSeqNow+", epoch FROM registry").Scan(&p.NextID, &p.Seq, &p.epoch); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT next_job, last_seq, epoch FROM registry").Scan(&p.NextID, &p.Seq, &p.epoch); err != nil {
 		return err
 	}
 	rows, err := db.QueryContext(ctx, "SELECT id, coalesce(doc ->> '$.run_id', '') FROM jobs WHERE state IN "+liveStates)

@@ -177,7 +177,8 @@ func (r *restore) renumber(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE registry SET registry_id = ?, next_job = max("+nextJobNow+", ?), last_seq = max("+lastSeqNow+", ?) + 1, epoch = max(epoch, ?)",
+	_, err = tx.ExecContext(ctx, `UPDATE registry_row SET registry_id = ?, next_job = max((SELECT next_job FROM registry), ?),
+		last_seq = max((SELECT last_seq FROM registry), ?) + 1, epoch = max(epoch, ?)`,
 		hex.EncodeToString(id[:]), given.NextID, int64(given.Seq), int64(epoch))
 	if err == nil {
 		_, err = tx.ExecContext(ctx, "DELETE FROM changes")

@@ -389,6 +389,53 @@ func TestRestoreOfAnOlderSchema(t *testing.T) {
 	}
 }
 
+// TestOlderProgramReadsTheNumbers asks a registry as programs of schema 3 do that put their copy in its
+// place: they are told the numbers that were given out, though its row has not been written since.
+func TestOlderProgramReadsTheNumbers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "registry.db")
+	if err := os.WriteFile(path, read(t, keptName(3)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddJobs(t.Context(), benchAdd(5)); err != nil {
+		t.Fatal(err)
+	}
+	wantNext, wantSeq := s.NextID(), s.Seq()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	numbers := func(query string) (next int64, seq, epoch uint64) {
+		t.Helper()
+		if err := db.QueryRowContext(t.Context(), query).Scan(&next, &seq, &epoch); err != nil {
+			t.Fatal(err)
+		}
+		return next, seq, epoch
+	}
+	if next, seq, _ := numbers("SELECT next_job, last_seq, epoch FROM registry_row"); next >= wantNext || seq >= wantSeq {
+		t.Fatalf("the row has %d, %d, of %d, %d: what the older program is told does not show", next, seq, wantNext, wantSeq)
+	}
+	if next, seq, epoch := numbers("SELECT next_job, last_seq, epoch FROM registry"); next != wantNext || seq != wantSeq || epoch == 0 {
+		t.Errorf("the older program reads %d, %d, %d, want %d, %d and an epoch", next, seq, epoch, wantNext, wantSeq)
+	}
+	if err := errors.Join(db.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := sqlite.Restore(t.Context(), restoreOptions(path, path+".schema-3")); err != nil || done.NextID != wantNext || done.OldSchema != 3 {
+		t.Errorf("restored: %+v %v, want the next number %d", done, err, wantNext)
+	}
+	s = open(t, sqlite.Options{Path: path})
+	if p := benchAdd(1); s.Seq() <= wantSeq {
+		t.Errorf("the last change is %d, that before was %d", s.Seq(), wantSeq)
+	} else if _, err := s.AddJobs(t.Context(), p); err != nil || p.Jobs[0].Job.ID != wantNext {
+		t.Errorf("the next job is %d %v, want %d", p.Jobs[0].Job.ID, err, wantNext)
+	}
+}
+
 // TestFailedMigration leaves the registry as it was.
 func TestFailedMigration(t *testing.T) {
 	path := filled(t)

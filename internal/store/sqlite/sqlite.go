@@ -142,17 +142,10 @@ func (s *Store) startWriter(ctx context.Context) error {
 	return nil
 }
 
-// The next job's number and the last change's, as columns of the table registry: its row is written when
-// jobs or changes go, not when they come.
-const (
-	nextJobNow = "max(next_job, (SELECT coalesce(max(id), 0) + 1 FROM jobs))"
-	lastSeqNow = "max(last_seq, (SELECT coalesce(max(seq), 0) FROM changes))"
-)
-
 // load reads what is kept in memory.
 func (s *Store) load(ctx context.Context) (state, error) {
 	st := state{queues: map[string]job.Queue{}}
-	err := s.reads.QueryRowContext(ctx, "SELECT registry_id, "+nextJobNow+", "+lastSeqNow+", epoch, cursor_journal, cursor_boot, cursor_seq FROM registry").
+	err := s.reads.QueryRowContext(ctx, "SELECT registry_id, next_job, last_seq, epoch, cursor_journal, cursor_boot, cursor_seq FROM registry").
 		Scan(&s.registryID, &st.nextJob, &st.seq, &st.epoch, &st.cursor.Journal, &st.cursor.BootID, &st.cursor.Seq)
 	if err != nil {
 		return st, fmt.Errorf("read the registry's state: %w", err)

@@ -133,9 +133,9 @@ func (t *tx) commit() error {
 	if err := t.countEnvs(); err != nil {
 		return err
 	}
-	// The next number and the last change's are told by the tables (nextJobNow, lastSeqNow): an addition spares a page.
+	// The next number and the last change's are told by the tables (the view registry): an addition spares a page.
 	if s := t.state; t.numbers || s.epoch != t.begun.epoch || s.cursor != t.begun.cursor {
-		_, err := t.conn.exec("UPDATE registry SET next_job = ?, last_seq = ?, epoch = ?, cursor_journal = ?, cursor_boot = ?, cursor_seq = ?",
+		_, err := t.conn.exec("UPDATE registry_row SET next_job = ?, last_seq = ?, epoch = ?, cursor_journal = ?, cursor_boot = ?, cursor_seq = ?",
 			s.nextJob, int64(s.seq), int64(s.epoch), s.cursor.Journal, s.cursor.BootID, int64(s.cursor.Seq))
 		if err != nil {
 			return err

@@ -73,7 +73,7 @@ export interface paths {
         };
         /**
          * This document, to be read
-         * @description The page shows it; who takes no HTML, or where the program was built without its page, gets a list as text. A browser that has not logged in gets the page too, which asks who it is.
+         * @description The page shows it to who names text/html, as browsers do. Others, or all where the program was built without its page, get a list as text. A browser that has not logged in gets the page too, which asks who it is.
          */
         get: operations["getDocs"];
         put?: never;
