@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -77,7 +79,7 @@ func TestMyJobByItsType(t *testing.T) {
 	h.must("job", "wait", fmt.Sprint(id))
 	j := h.job(id)
 	if j.State != job.Completed || j.Progress == nil || *j.Progress != 100 || j.StatusText != "step 3 of 3" ||
-		string(j.Result) != `{"status":"completed","steps":3,"greeting":"Hello, Ada!"}` {
+		compacted(j.Result) != `{"status":"completed","steps":3,"greeting":"Hello, Ada!"}` {
 		t.Errorf("the job is %+v, result %s", j, j.Result)
 	}
 	log := h.must("job", "logs", fmt.Sprint(id))
@@ -115,7 +117,16 @@ func TestBashExample(t *testing.T) {
 		t.Errorf("%d lines, want %d:\n%s", n, len(want), got)
 	}
 	j := h.job(id)
-	if j.Progress == nil || *j.Progress != 100 || j.StatusText != "2 of 2 files" || string(j.Result) != `{"files":2,"bytes":18}` {
+	if j.Progress == nil || *j.Progress != 100 || j.StatusText != "2 of 2 files" || compacted(j.Result) != `{"files":2,"bytes":18}` {
 		t.Errorf("the job is %+v, result %s", j, j.Result)
 	}
+}
+
+// compacted is JSON without spaces between its parts, as it is however it was printed.
+func compacted(text json.RawMessage) string {
+	var b bytes.Buffer
+	if err := json.Compact(&b, text); err != nil {
+		return err.Error()
+	}
+	return b.String()
 }
