@@ -33,6 +33,7 @@ func document(routes []route) ([]byte, error) {
 		}},
 		Tags: []*huma.Tag{
 			{Name: "jobs", Description: "Work on record."}, {Name: "queues", Description: "Named lines of jobs."},
+			{Name: "types", Description: "What a job may be."}, {Name: "hooks", Description: "Who is told of what happens to jobs."},
 			{Name: "events", Description: "Changes as they happen."}, {Name: "daemon", Description: "The service itself."},
 			{Name: "access", Description: "Who may ask. Over the unix socket that is the user at its other end; over TCP a token or a login, whose role must be at least `x-role` of the operation: viewer, operator or admin."},
 		},
