@@ -16,23 +16,28 @@ const (
 
 // bodyExamples are the examples of bodies and answers, by their type. The linter holds them to the schemas.
 var bodyExamples = map[reflect.Type]string{
-	reflect.TypeFor[job.Spec]():        `{"command": ["tar", "-czf", "/srv/backup/home.tar.gz", "/home"], "queue": "default", "name": "nightly backup", "tags": ["backup"], "timeout": 7200}`,
-	reflect.TypeFor[job.Batch]():       `{"defaults": {"queue": "default", "cwd": "/srv/video"}, "jobs": [{"command": ["ffmpeg", "-i", "a.mov", "a.mp4"]}, {"shell": "ffmpeg -i b.mov b.mp4 && rm b.mov"}]}`,
-	reflect.TypeFor[job.Job]():         runningExample,
-	reflect.TypeFor[job.Page]():        `{"jobs": [` + runningExample + `, ` + completedExample + `], "next_cursor": "bjY"}`,
-	reflect.TypeFor[attemptList]():     `{"attempts": [{"job_id": 7, "attempt": 1, "run_id": "1b9d22c4", "state": "failed", "reason": "exit", "exit_code": 2, "started_at": "2026-01-02T03:04:05Z", "finished_at": "2026-01-02T03:05:05Z"}]}`,
-	reflect.TypeFor[job.LogHits]():     `{"hits": [{"offset": 81920, "match": 81927, "line": "fatal: no space left on device"}], "next": 8470528}`,
-	reflect.TypeFor[idList]():          `{"ids": [8, 9, 10]}`,
-	reflect.TypeFor[actRequest]():      `{"action": "stop", "filter": {"states": ["queued", "running"], "queues": ["video"]}, "dry_run": true}`,
-	reflect.TypeFor[actOptions]():      `{"grace": 30}`,
-	reflect.TypeFor[job.ActResult]():   `{"done": [8, 9], "count": 2, "skipped": 1}`,
-	reflect.TypeFor[newQueue]():        `{"name": "video", "concurrency": 2}`,
-	reflect.TypeFor[job.Queue]():       queueExample,
-	reflect.TypeFor[queueList]():       `{"queues": [` + queueExample + `]}`,
-	reflect.TypeFor[job.QueueUpdate](): `{"paused": true}`,
-	reflect.TypeFor[job.FeedWatch]():   `{"jobs": [7, 8, 9], "logs": [9]}`,
-	reflect.TypeFor[feedMessage]():     `{"seq": 812, "jobs": [` + completedExample + `], "logs": {"9": {"attempt": 1, "size": 12345}}}`,
-	reflect.TypeFor[job.Machine]():     `{"load": [0.4, 0.7, 0.9], "cpus": 8, "memory_total": 33554432000, "memory_available": 21474836480, "disk_free": 107374182400, "disk_total": 536870912000}`,
+	reflect.TypeFor[job.Spec]():         `{"command": ["tar", "-czf", "/srv/backup/home.tar.gz", "/home"], "queue": "default", "name": "nightly backup", "tags": ["backup"], "timeout": 7200}`,
+	reflect.TypeFor[job.Batch]():        `{"defaults": {"queue": "default", "cwd": "/srv/video"}, "jobs": [{"command": ["ffmpeg", "-i", "a.mov", "a.mp4"]}, {"shell": "ffmpeg -i b.mov b.mp4 && rm b.mov"}]}`,
+	reflect.TypeFor[job.Job]():          runningExample,
+	reflect.TypeFor[job.Page]():         `{"jobs": [` + runningExample + `, ` + completedExample + `], "next_cursor": "bjY"}`,
+	reflect.TypeFor[attemptList]():      `{"attempts": [{"job_id": 7, "attempt": 1, "run_id": "1b9d22c4", "state": "failed", "reason": "exit", "exit_code": 2, "started_at": "2026-01-02T03:04:05Z", "finished_at": "2026-01-02T03:05:05Z"}]}`,
+	reflect.TypeFor[job.LogHits]():      `{"hits": [{"offset": 81920, "match": 81927, "line": "fatal: no space left on device"}], "next": 8470528}`,
+	reflect.TypeFor[idList]():           `{"ids": [8, 9, 10]}`,
+	reflect.TypeFor[actRequest]():       `{"action": "stop", "filter": {"states": ["queued", "running"], "queues": ["video"]}, "dry_run": true}`,
+	reflect.TypeFor[actOptions]():       `{"grace": 30}`,
+	reflect.TypeFor[job.ActResult]():    `{"done": [8, 9], "count": 2, "skipped": 1}`,
+	reflect.TypeFor[newQueue]():         `{"name": "video", "concurrency": 2}`,
+	reflect.TypeFor[job.Queue]():        queueExample,
+	reflect.TypeFor[queueList]():        `{"queues": [` + queueExample + `]}`,
+	reflect.TypeFor[typeList]():         `{"types": [` + typeExample + `]}`,
+	reflect.TypeFor[job.Type]():         typeExample,
+	reflect.TypeFor[job.Delivery]():     deliveryExample,
+	reflect.TypeFor[job.DeliveryPage](): `{"deliveries": [` + deliveryExample + `]}`,
+	reflect.TypeFor[hookList]():         `{"hooks": [{"name": "ci", "source": "settings", "on": ["success", "failure"], "queue": "builds", "url": "https://ci.example.org/hooks/queuemgr", "signed": true, "timeout": 10, "give_up_after": 86400}]}`,
+	reflect.TypeFor[job.QueueUpdate]():  `{"paused": true}`,
+	reflect.TypeFor[job.FeedWatch]():    `{"jobs": [7, 8, 9], "logs": [9]}`,
+	reflect.TypeFor[feedMessage]():      `{"seq": 812, "jobs": [` + completedExample + `], "logs": {"9": {"attempt": 1, "size": 12345}}}`,
+	reflect.TypeFor[job.Machine]():      `{"load": [0.4, 0.7, 0.9], "cpus": 8, "memory_total": 33554432000, "memory_available": 21474836480, "disk_free": 107374182400, "disk_total": 536870912000}`,
 	reflect.TypeFor[job.Stats](): `{"from": "2026-01-02T03:00:00Z", "to": "2026-01-02T04:00:00Z", "step": 3600, "throughput": [{"at": "2026-01-02T03:00:00Z", "completed": 120, "failed": 3, "stopped": 1}], ` +
 		`"latency": [{"at": "2026-01-02T03:00:00Z", "n": 124, "p50": 0.004, "p95": 1.2}]}`,
 	reflect.TypeFor[statusAnswer](): `{"status": "running", "total_jobs": 126, "running_jobs": 2, "version": "1.0.0", "uptime": 86400, "pid": 812, "node": "atlas", "seq": 812, "jobs": {"running": 2, "completed": 124}, ` +
@@ -84,3 +89,8 @@ var closerExamples = map[int]problem{
 	http.StatusRequestEntityTooLarge: {Detail: "the body is larger than 4194304 bytes", Hint: "put long input into a file that the job reads"},
 	http.StatusUnsupportedMediaType:  {Detail: `a body of type "text/plain" is not understood`, Field: "Content-Type", Hint: "send application/json"},
 }
+
+const typeExample = `{"name": "resize", "description": "makes pictures smaller", "source": "/etc/queuemgr/types.d/images.toml", "command": ["convert", "--", "{source}", "-resize", "{width}", "{source}"], "queue": "images", ` +
+	`"schema": {"type": "object", "properties": {"source": {"type": "string"}, "width": {"type": "integer", "minimum": 1, "default": 800}}, "required": ["source"], "additionalProperties": false}, "example": {"source": "a.png", "width": 600}}`
+
+const deliveryExample = `{"id": 812, "hook": "settings/ci", "receiver": "https://ci.example.org", "event": "failure", "job_id": 7, "attempt": 1, "seq": 4711, "state": "failed", "tries": 3, "created_at": "2026-01-02T03:04:05Z", "next_try": "2026-01-02T03:04:13Z", "last_error": "the answer was 503 Service Unavailable"}`

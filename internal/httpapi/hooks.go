@@ -25,9 +25,9 @@ func (h *Handler) hookRoutes() []route {
 			about: "Newest first, one page. Those that are over are kept for seven days, the newest 100,000, or until their job is purged.",
 			query: []param{
 				{name: "job", about: "Only those of this job.", kind: int64(0), example: 7},
-				{name: "state", about: "Only those in one of these states.", kind: "", enum: texts(job.DeliveryStates), list: true},
-				{name: "limit", about: fmt.Sprintf("Most deliveries in the answer, up to %d; 0 or none is %d.", job.MaxLimit, job.DefaultLimit), kind: 0},
-				{name: "cursor", about: "`next_cursor` of the page before.", kind: ""},
+				{name: "state", about: "Only those in one of these states.", kind: "", enum: texts(job.DeliveryStates), list: true, example: "failed,given_up"},
+				{name: "limit", about: fmt.Sprintf("Most deliveries in the answer, up to %d; 0 or none is %d.", job.MaxLimit, job.DefaultLimit), kind: 0, example: 100},
+				{name: "cursor", about: "`next_cursor` of the page before.", kind: "", example: "bjgx"},
 			},
 			status: 200, result: job.DeliveryPage{}, errors: []job.Code{job.Invalid, job.NotFound}, serve: h.listDeliveries,
 		},

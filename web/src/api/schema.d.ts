@@ -2397,9 +2397,15 @@ export interface operations {
                 job?: number;
                 /** @description Only those in one of these states. A comma list, or given several times. */
                 state?: ("pending" | "failed" | "done" | "given_up")[];
-                /** @description Most deliveries in the answer, up to 1000; 0 or none is 50. */
+                /**
+                 * @description Most deliveries in the answer, up to 1000; 0 or none is 50.
+                 * @example 100
+                 */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /**
+                 * @description `next_cursor` of the page before.
+                 * @example bjgx
+                 */
                 cursor?: string;
             };
             header?: never;
