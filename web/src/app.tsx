@@ -19,6 +19,7 @@ import { Toasts } from './ui/toast';
 const jobPage = () => import('./job/page');
 const JobPage = lazy(jobPage);
 const NewJob = lazy(() => import('./newjob/page'));
+const Types = lazy(() => import('./types/page'));
 const Queues = lazy(() => import('./queues/page'));
 const Docs = lazy(() => import('./docs/page'));
 const Settings = lazy(() => import('./settings/page'));
@@ -90,6 +91,7 @@ export function App() {
             <Route path="/jobs" component={JobsPage} />
             <Route path="/jobs/new" component={NewJob} />
             <Route path="/jobs/:id">{(p) => <JobPage key={p.id} id={p.id} />}</Route>
+            <Route path="/types" component={Types} />
             <Route path="/queues" component={Queues} />
             <Route path="/settings/:tab?">{(p) => <Settings tab={p.tab} />}</Route>
             <Route path="/api/docs" component={Docs} />

@@ -15,6 +15,7 @@ import 'virtual:ansi.css';
 import './styles/log.css';
 import './styles/overview.css';
 import './styles/forms.css';
+import './styles/types.css';
 import './styles/docs.css';
 
 const queries = new QueryClient({

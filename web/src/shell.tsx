@@ -22,6 +22,7 @@ export function Shell({ children }: { children: ReactNode }) {
     'g o': () => go('/'),
     'g j': () => go('/jobs'),
     'g q': () => go('/queues'),
+    'g t': () => go('/types'),
     'g s': () => go('/settings'),
     '/': () => go('/jobs?focus=search'),
     ...(operator ? { n: () => go('/jobs/new') } : {}),
@@ -59,6 +60,7 @@ function Nav({ onHelp }: { onHelp: () => void }) {
       <NavLink to="/" icon="overview" label={t('nav.overview')} />
       <NavLink to="/jobs" icon="jobs" label={t('nav.jobs')} note={running + waiting > 0 ? f.number(running + waiting) : ''} />
       <NavLink to="/queues" icon="queues" label={t('nav.queues')} />
+      <NavLink to="/types" icon="types" label={t('nav.types')} />
       <NavLink to="/settings" icon="settings" label={t('nav.settings')} />
       <span className="nav-space" />
       <div className="nav-foot">

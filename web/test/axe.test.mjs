@@ -1,7 +1,7 @@
 // Each page in both themes and languages, and on a phone: no serious violation of the rules of
 // accessibility, and a picture of it in the folder shots.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -12,14 +12,42 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 let service;
 let browser;
 let job;
+let typed;
 before(async () => {
-  service = await Service.start();
+  service = await Service.start((s) => {
+    mkdirSync(join(s.home, 'types.d'));
+    writeFileSync(
+      join(s.home, 'types.d/images.toml'),
+      `[types.resize]
+description = "makes pictures smaller"
+command = ["false", "--", "{source}", "-resize", "{width}"]
+queue = "render"
+timeout = "10m"
+hooks = [{ on = ["failure"], command = ["/usr/local/bin/tell-ops"] }]
+example = { source = "a.png", width = 600 }
+
+[types.resize.params]
+source = { type = "string", description = "picture to read", pattern = "^[^-]" }
+width = { type = "integer", minimum = 1, default = 800 }
+token = { type = "string", required = false, secret = true }
+
+[types.wrong]
+command = ["convert", "{nowhere}"]
+`,
+    );
+    // Nobody listens at the first.
+    writeFileSync(join(s.home, 'config.toml'), '[[hooks]]\nname = "ci"\non = ["failure"]\ntype = "files"\nurl = "http://127.0.0.1:1/"\n\n[[hooks]]\nname = "tell-ops"\non = ["success", "failure"]\ntype = "files"\ncommand = ["/bin/true"]\n');
+  });
   browser = await Browser.start();
   await service.api('POST', '/api/queues', { name: 'render', concurrency: 1 });
   await service.api('POST', '/api/queues', { name: 'mail', paused: true });
   for (let i = 1; i <= 30; i++) await service.add({ command: ['true'], name: `thumbnail ${i}`, tags: ['photos'] });
   job = await service.add({ shell: `printf '\\033[32mok\\033[0m  step %03d \\033[2mcached\\033[0m\\n' $(seq 1 30); printf '\\033[31merror: cannot open device\\033[0m\\n'; exit 3`, name: 'nightly build', tags: ['ci', 'nightly'] });
   await service.ended(job.id);
+  const sum = await service.add({ type: 'files', params: { op: 'checksum', sources: [join(service.home, 'types.d')] } });
+  await service.ended(sum.id);
+  typed = await service.add({ type: 'files', params: { op: 'archive', sources: [join(service.home, 'types.d')], destination: '/no/such/folder/types.tar.gz' }, name: 'archive the types' });
+  await service.ended(typed.id);
   await service.add({ command: ['/no/such/program'] });
   await service.add({ shell: 'sleep 1000', name: 'render intro', queue: 'render' });
   await service.add({ shell: 'sleep 1000', name: 'render credits', queue: 'render' });
@@ -42,6 +70,13 @@ const pages = [
   ['job', () => `/jobs/${job.id}`],
   ['job-missing', '/jobs/999999'],
   ['nowhere', '/no/such/page'],
+  ['job-typed', () => `/jobs/${typed.id}`],
+  ['job-result', () => `/jobs/${typed.id - 1}`],
+  ['new-typed', () => `/jobs/new?from=${typed.id}`],
+  ['new-http', '/jobs/new?type=http'],
+  ['new-broken', '/jobs/new?type=wrong'],
+  ['types', '/types'],
+  ['hooks', '/settings/hooks'],
   ['new', () => `/jobs/new?from=${job.id}`],
   ['queues', '/queues'],
   ['settings', '/settings'],

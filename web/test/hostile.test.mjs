@@ -1,7 +1,7 @@
 // What jobs and people write is text and nothing else, wherever the page shows it: markup, script, ANSI,
 // controls, what turns text around, bytes that are no UTF-8.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Browser, Service, row } from './harness.mjs';
@@ -23,6 +23,10 @@ before(async () => {
     const at = '2025-01-01T00:00:00Z';
     writeFileSync(file, JSON.stringify({ job_id: evil, status: 'COMPLETED', progress: 100, description: evil, result: { [evil]: [evil, { deep: evil }] }, created_at: at, updated_at: at, completed_at: at }) + '\n');
     s.run('registry', 'import', file);
+    mkdirSync(join(s.home, 'types.d'));
+    // JSON's texts are TOML's.
+    const [text, name] = [JSON.stringify(evil), JSON.stringify(label)];
+    writeFileSync(join(s.home, 'types.d/evil.toml'), `[types.evil]\ndescription = ${text}\ncommand = ["echo", "--", "{ok}"]\nhooks = [{ on = ["success"], command = ["/bin/sh", "-c", ${JSON.stringify(`: '${label}'; exit 1`)}] }]\n[types.evil.params]\nok = { type = "string", description = ${text}, default = ${text}, enum = [${text}, "b"] }\n${name} = { type = "string", description = ${text}, default = ${text} }\nsecret = { type = "object", required = false, secret = true }\n`);
   });
   browser = await Browser.start();
   [old] = (await service.api('GET', '/api/jobs')).jobs;
@@ -52,7 +56,6 @@ async function inert(page, where) {
 
 test('name, tags, command, error and folder: in the list, the overview, the job, a new one like it', async () => {
   const dir = join(service.home, 'out<b>');
-  const { mkdirSync } = await import('node:fs');
   mkdirSync(dir);
   const failed = await service.add({ command: [`/no/such/${evil}`, evil], name: label, tags: [tag], key: '<b\u202eonerror=alert(1)>', cwd: dir });
   await service.ended(failed.id);
@@ -156,5 +159,33 @@ test('what the server quotes, in a message, and in the audit', async () => {
     await page.locator('td').first().waitFor();
     await inert(page, tab);
   }
+  await page.context().close();
+});
+
+test('a job type, its form, its job and its hook', async () => {
+  const page = await browser.open(service);
+  await page.goto(`${service.url}/types`);
+  const type = page.getByRole('region', { name: 'evil', exact: true });
+  await type.waitFor();
+  assert.ok((await type.innerText()).includes(shown));
+  assert.ok((await type.locator('th').allInnerTexts()).some((x) => x.includes(labelShown)));
+  await inert(page, 'the types');
+  await type.getByRole('link', { name: 'New job of type evil' }).click();
+  await page.getByRole('combobox', { name: 'ok' }).click();
+  await page.getByRole('option', { name: '<img' }).click();
+  await inert(page, 'the form');
+  await page.getByLabel('Parameters as JSON').fill(JSON.stringify({ ok: evil, [label]: evil, [evil]: 1 }));
+  await page.getByRole('button', { name: 'Add job' }).click();
+  await page.locator('[aria-invalid=true]').waitFor();
+  await inert(page, 'an error of the form');
+  await page.getByLabel('Parameters as JSON').fill(JSON.stringify({ ok: evil, [label]: evil }));
+  await page.getByRole('button', { name: 'Add job' }).click();
+  await page.locator('[data-delivery][data-state="failed"]').waitFor();
+  assert.ok((await page.getByRole('region', { name: 'Parameters' }).innerText()).includes(shown));
+  await inert(page, 'the job');
+  await page.goto(`${service.url}/settings/hooks`);
+  await page.locator('[data-hook]').waitFor();
+  await page.locator('[data-delivery]').first().waitFor();
+  await inert(page, 'hooks');
   await page.context().close();
 });

@@ -3,16 +3,17 @@ import { Link } from 'wouter';
 import type { Job } from '../api/types';
 import { useI18n } from '../i18n';
 import { jobsUrl } from '../jobs/url';
+import { Deliveries } from '../hooks/deliveries';
 import { Section, Act } from '../ui/parts';
 import { Plain } from '../ui/plain';
-import { commandLine } from '../ui/state';
+import { commandLine, runsItself } from '../ui/state';
 import { toast } from '../ui/toast';
 import { Tree } from './tree';
 
 // Details is the record of a job, most asked for first. What is not set is not shown.
 export function Details({ job: j }: { job: Job }) {
   const { t, f } = useI18n();
-  const command = commandLine(j);
+  const command = runsItself(j) ? '' : commandLine(j); // its type and parameters are there
   const copy = () => void navigator.clipboard?.writeText(command).then(() => toast(t('copied')));
   const rows: [string, ReactNode][] = [];
   const row = (label: string, value: ReactNode) => value !== undefined && value !== '' && value !== null && rows.push([label, value]);
@@ -27,7 +28,9 @@ export function Details({ job: j }: { job: Job }) {
   row(t('f.attempts'), j.max_attempts > 1 ? `${j.attempt} / ${j.max_attempts}` : undefined);
   row(t('f.timeout'), j.timeout ? f.duration(j.timeout) : undefined);
   row(t('f.grace'), j.grace ? f.duration(j.grace) : undefined);
+  row(t('f.watchdog'), j.watchdog ? f.duration(j.watchdog) : undefined);
   row(t('f.signal'), text(j.stop_signal));
+  row(t('f.success'), j.success_codes?.length ? <span className="num">{j.success_codes.join(', ')}</span> : undefined);
   row(t('f.lost'), j.on_lost === 'requeue' ? t('f.lost.requeue') : undefined);
   row(t('f.after'), j.after?.length ? j.after.map((id) => <Link key={id} href={`/jobs/${id}`} className="num after">{id}</Link>) : undefined);
   row(t('f.cwd'), j.cwd ? <Plain className="mono" text={j.cwd} /> : undefined);
@@ -37,6 +40,17 @@ export function Details({ job: j }: { job: Job }) {
   const u = j.usage;
   return (
     <>
+      {j.notes?.length ? (
+        <Section title={t('f.notes')}>
+          <ul className="notes">
+            {j.notes.map((n, i) => (
+              <li key={i}>
+                <Plain text={n} />
+              </li>
+            ))}
+          </ul>
+        </Section>
+      ) : null}
       {command && (
         <Section title={t(j.type === 'shell' ? 'f.script' : 'f.command')} aside={<Act icon="copy" label={t('copy')} onClick={copy} />}>
           <pre className="code wrap" tabIndex={0}>
@@ -54,6 +68,7 @@ export function Details({ job: j }: { job: Job }) {
           <Tree value={j.params} />
         </Section>
       )}
+      <Deliveries job={j} />
       {u && (
         <Section title={t('f.usage')}>
           <dl className="facts">

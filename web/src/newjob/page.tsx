@@ -1,12 +1,15 @@
-import { Autocomplete, Button, Checkbox, NumberInput, SegmentedControl, TagsInput, TextInput, Textarea } from '@mantine/core';
+import { Autocomplete, Button, Checkbox, NumberInput, SegmentedControl, Select, TagsInput, TextInput, Textarea } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useState, type FormEvent } from 'react';
+import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { useLocation, useSearch } from 'wouter';
 import { ApiError, get, send } from '../api/client';
-import type { Job, JobSpec } from '../api/types';
+import type { Job, JobSpec, Type } from '../api/types';
 import { useStatus } from '../feed/live';
 import { useI18n } from '../i18n';
 import { useMay } from '../session';
+import { ParamFields, isJson } from '../types/fields';
+import { useTypes } from '../types/page';
+import { firstParams, parseObject, split as partOf, wrongParam, type Params } from '../types/params';
 import { Failure, PageHead, Empty } from '../ui/parts';
 import { Plain } from '../ui/plain';
 import { commandLine } from '../ui/state';
@@ -14,7 +17,9 @@ import { toast } from '../ui/toast';
 import { parseEnv, seconds, shellSigns, splitCommand } from './command';
 
 interface Form {
-  mode: 'command' | 'shell';
+  mode: 'command' | 'shell' | 'type';
+  type: string;
+  params: Params;
   line: string;
   script: string;
   name: string;
@@ -29,11 +34,13 @@ interface Form {
   split: boolean;
 }
 
-const blank: Form = { mode: 'command', line: '', script: '', name: '', queue: 'default', priority: 0, tags: [], timeout: '', cwd: '', env: '', key: '', hold: false, split: false };
+const blank: Form = { mode: 'command', type: '', params: {}, line: '', script: '', name: '', queue: 'default', priority: 0, tags: [], timeout: '', cwd: '', env: '', key: '', hold: false, split: false };
 
 export default function NewJob() {
   const { t } = useI18n();
-  const from = new URLSearchParams(useSearch()).get('from');
+  const asked = new URLSearchParams(useSearch());
+  const from = asked.get('from');
+  const types = useTypes();
   const old = useQuery({ queryKey: ['job', Number(from)], enabled: from !== null, queryFn: () => get<Job>(`/api/jobs/${encodeURIComponent(from ?? '')}`) });
   if (!useMay('operator')) {
     return (
@@ -42,16 +49,23 @@ export default function NewJob() {
       </main>
     );
   }
-  if (from !== null && old.isPending) return <main className="page" aria-busy="true" />;
-  return <JobForm key={from ?? 'new'} old={old.data} error={old.error} />;
+  if ((from !== null && old.isPending) || types.isPending) return <main className="page" aria-busy="true" />;
+  return <JobForm key={from ?? 'new'} old={old.data} error={old.error ?? types.error} types={(types.data?.types ?? []).filter((x) => !plain.includes(x.name))} wish={asked.get('type') ?? ''} />;
 }
 
-function like(j: Job): Form {
+const plain: readonly string[] = ['command', 'shell']; // types without parameters: what they run is written down
+
+function like(j: Job, types: readonly Type[]): Form {
   const shell = j.type === 'shell';
+  const typed = !plain.includes(j.type) && j.params !== undefined;
+  // In a record stands a word in a secret's place.
+  const params = typed ? partOf(j.params as Params, types.find((x) => x.name === j.type)?.secret ?? []).open : {};
   return {
     ...blank,
-    mode: shell ? 'shell' : 'command',
-    line: shell ? '' : commandLine(j),
+    mode: typed ? 'type' : shell ? 'shell' : 'command',
+    type: typed ? j.type : '',
+    params,
+    line: shell || typed ? '' : commandLine(j),
     script: shell ? commandLine(j) : '',
     name: j.name ?? '',
     queue: j.queue,
@@ -63,10 +77,24 @@ function like(j: Job): Form {
   };
 }
 
-function JobForm({ old, error: firstError }: { old: Job | undefined; error: unknown }) {
+interface Props {
+  old: Job | undefined;
+  error: unknown;
+  types: readonly Type[]; // with parameters
+  wish: string; // the type to begin with
+}
+
+function JobForm({ old, error: firstError, types, wish }: Props) {
   const { t } = useI18n();
   const [, go] = useLocation();
-  const [form, setForm] = useState<Form>(() => (old ? like(old) : blank));
+  const [form, setForm] = useState<Form>(() => {
+    if (old) return like(old, types);
+    if (wish === 'shell') return { ...blank, mode: 'shell' };
+    const wished = types.find((x) => x.name === wish);
+    return wished ? { ...blank, mode: 'type', type: wished.name, params: firstParams(wished), queue: '' } : blank;
+  });
+  const [drafts, setDrafts] = useState<Params>({});
+  const page = useRef<HTMLFormElement>(null);
   const [error, setError] = useState<unknown>(firstError ?? undefined);
   const [busy, setBusy] = useState(false);
   const queues = useStatus()?.queues.map((q) => q.name) ?? [];
@@ -80,16 +108,36 @@ function JobForm({ old, error: firstError }: { old: Job | undefined; error: unkn
     timeout: timeout === undefined ? t('new.error.time') : undefined,
     env: env.wrong.length > 0 ? t('new.error.env', { lines: env.wrong.join(', ') }) : undefined,
   };
-  const empty = form.mode === 'command' ? split.argv.length === 0 : form.script.trim() === '';
-  const ready = !empty && Object.values(problems).every((p) => p === undefined);
-  const field = error instanceof ApiError ? error.problem.field : undefined;
-  const wrong = (name: string) => (field?.split(/[.[]/)[0] === name && error instanceof ApiError ? error.message : undefined);
+  const type = form.mode === 'type' ? types.find((x) => x.name === form.type) : undefined;
+  const empty = form.mode === 'type' ? !type || type.problem !== undefined : form.mode === 'command' ? split.argv.length === 0 : form.script.trim() === '';
+  const drafted = form.mode !== 'type' || Object.entries(drafts).every(([name, text]) => (name === '' ? parseObject(String(text)) !== undefined : isJson(String(text))));
+  const ready = !empty && drafted && Object.values(problems).every((p) => p === undefined);
+  const problem = error instanceof ApiError ? error.problem : undefined;
+  const field = problem?.field;
+  const param = wrongParam(field);
+  const wrong = (name: string) => (field?.split(/[.[]/)[0] === name ? problem?.detail : undefined);
+
+  // Where the service found something wrong, it is put right.
+  useEffect(() => {
+    if (error !== undefined) page.current?.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
+  }, [error]);
+
+  const choose = (name: string) => {
+    const next = types.find((x) => x.name === name);
+    setDrafts({});
+    setError(undefined);
+    setForm((f) => ({ ...f, type: name, params: next ? firstParams(next) : {} }));
+  };
 
   const submit = (e: FormEvent) => {
     e.preventDefault();
     if (!ready || busy) return;
-    const spec: JobSpec = { queue: form.queue || 'default' };
-    if (form.mode === 'command') spec.command = split.argv;
+    // A type may have a queue of its own.
+    const spec: JobSpec = form.queue ? { queue: form.queue } : form.mode === 'type' ? {} : { queue: 'default' };
+    if (form.mode === 'type') {
+      spec.type = form.type;
+      spec.params = form.params;
+    } else if (form.mode === 'command') spec.command = split.argv;
     else spec.shell = form.script;
     if (form.name) spec.name = form.name;
     if (form.priority) spec.priority = form.priority;
@@ -114,18 +162,48 @@ function JobForm({ old, error: firstError }: { old: Job | undefined; error: unkn
   return (
     <main className="page">
       <PageHead title={t(old ? 'new.again' : 'new.title')} sub={old ? t('new.from', { id: String(old.id) }) : undefined} />
-      <form className="form" onSubmit={submit}>
+      <form className={form.mode === 'type' ? 'form typed' : 'form'} onSubmit={submit} ref={page}>
         <div className="form-main">
           <SegmentedControl
             value={form.mode}
-            onChange={(v) => set('mode', v as Form['mode'])}
+            onChange={(v) => {
+              setError(undefined);
+              // The queue that stands there is none that somebody chose; a type has its own.
+              setForm((f) => ({ ...f, mode: v as Form['mode'], queue: v === 'type' && f.queue === 'default' ? '' : v !== 'type' && f.queue === '' ? 'default' : f.queue }));
+            }}
             data={[
               { value: 'command', label: t('new.command') },
               { value: 'shell', label: t('new.shell') },
+              { value: 'type', label: t('new.type') },
             ]}
             aria-label={t('new.kind')}
           />
-          {form.mode === 'command' ? (
+          {form.mode === 'type' ? (
+            <>
+              <Select
+                classNames={{ input: 'mono' }}
+                label={t('col.type')}
+                description={type?.description ? <Plain text={type.description} /> : t('new.type.about')}
+                data={types.map((x) => x.name)}
+                value={type ? form.type : null}
+                onChange={(v) => choose(v ?? '')}
+                error={form.type !== '' && !type ? t('new.type.gone', { name: form.type }) : type?.problem ? <Plain text={type.problem} /> : wrong('type') && <Plain text={wrong('type') ?? ''} />}
+                allowDeselect={false}
+                searchable
+              />
+              {type && !type.problem && (
+                <ParamFields
+                  key={type.name}
+                  type={type}
+                  params={form.params}
+                  onParams={(change) => setForm((f) => ({ ...f, params: change(f.params) }))}
+                  drafts={drafts}
+                  onDrafts={setDrafts}
+                  wrong={param !== undefined && problem ? { name: param, message: [problem.detail, problem.hint].filter(Boolean).join('; ') } : undefined}
+                />
+              )}
+            </>
+          ) : form.mode === 'command' ? (
             <>
               <TextInput
                 data-autofocus
@@ -174,7 +252,7 @@ function JobForm({ old, error: firstError }: { old: Job | undefined; error: unkn
           )}
           <div className="form-pair">
             <TextInput label={t('new.name')} value={form.name} onChange={(e) => set('name', e.currentTarget.value)} error={wrong('name')} autoComplete="off" />
-            <Autocomplete label={t('col.queue')} data={queues} value={form.queue} onChange={(v) => set('queue', v)} error={wrong('queue')} />
+            <Autocomplete label={t('col.queue')} placeholder={type?.queue ?? 'default'} data={queues} value={form.queue} onChange={(v) => set('queue', v)} error={wrong('queue')} />
           </div>
           <div className="form-pair three">
             <NumberInput label={t('col.priority')} description={t('new.priority.about')} value={form.priority} onChange={(v) => set('priority', Number(v) || 0)} allowDecimal={false} error={wrong('priority')} hideControls />

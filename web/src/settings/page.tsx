@@ -3,6 +3,7 @@ import { Link } from 'wouter';
 import { get, send } from '../api/client';
 import type { Setting } from '../api/types';
 import { useStatus } from '../feed/live';
+import { Hooks } from '../hooks/deliveries';
 import { useI18n } from '../i18n';
 import { useMay, useMe } from '../session';
 import { SchemeAndLang } from '../shell';
@@ -12,26 +13,27 @@ import { Lasting } from '../ui/time';
 import { Audit } from './audit';
 import { Tokens } from './tokens';
 
-const tabs = ['general', 'tokens', 'audit', 'config'] as const;
+const tabs = ['general', 'hooks', 'tokens', 'audit', 'config'] as const;
+const open: readonly Tab[] = ['general', 'hooks']; // to everybody
 type Tab = (typeof tabs)[number];
 
 export default function Settings({ tab }: { tab?: string | undefined }) {
   const { t } = useI18n();
   const admin = useMay('admin');
-  const now: Tab = admin && tabs.includes(tab as Tab) ? (tab as Tab) : 'general';
+  const mine = admin ? tabs : open;
+  const now: Tab = mine.includes(tab as Tab) ? (tab as Tab) : 'general';
   return (
     <main className="page">
       <PageHead title={t('settings')} />
-      {admin && (
-        <nav className="tabs" aria-label={t('settings')}>
-          {tabs.map((x) => (
-            <Link key={x} href={x === 'general' ? '/settings' : `/settings/${x}`} className={x === now ? 'tab here' : 'tab'} aria-current={x === now ? 'page' : undefined}>
-              {t(`settings.${x}`)}
-            </Link>
-          ))}
-        </nav>
-      )}
+      <nav className="tabs" aria-label={t('settings')}>
+        {mine.map((x) => (
+          <Link key={x} href={x === 'general' ? '/settings' : `/settings/${x}`} className={x === now ? 'tab here' : 'tab'} aria-current={x === now ? 'page' : undefined}>
+            {t(`settings.${x}`)}
+          </Link>
+        ))}
+      </nav>
       {now === 'general' && <General />}
+      {now === 'hooks' && <Hooks />}
       {now === 'tokens' && <Tokens />}
       {now === 'audit' && <Audit />}
       {now === 'config' && <Config />}

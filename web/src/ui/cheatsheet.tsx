@@ -10,6 +10,7 @@ const groups: readonly { title: Key; keys: readonly (readonly [string, Key])[] }
       ['g o', 'keys.overview'],
       ['g j', 'keys.jobs'],
       ['g q', 'keys.queues'],
+      ['g t', 'keys.types'],
       ['g s', 'keys.settings'],
       ['n', 'keys.new'],
       ['?', 'keys.help'],

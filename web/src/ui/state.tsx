@@ -42,13 +42,20 @@ export function eta(progress: number | undefined, startedAt: string | undefined,
 }
 
 // title is what a job is called: its name, or what it runs.
-export function title(j: Pick<Job, 'name' | 'command' | 'type' | 'key'>): string {
+export function title(j: Pick<Job, 'name' | 'command' | 'type' | 'key' | 'params'>): string {
   return j.name || commandLine(j) || j.key || j.type;
 }
 
-// commandLine is what a job runs, for reading.
-export function commandLine(j: Pick<Job, 'command' | 'type'>): string {
+// most characters of parameters that stand for a job where there is one line for it.
+const most = 300;
+
+// runsItself says that the job is one of a type written in Go: the command is the program's own.
+export const runsItself = (j: Pick<Job, 'command'>) => j.command?.[1] === '_job';
+
+// commandLine is what a job runs, for reading; of a type written in Go its name and parameters.
+export function commandLine(j: Pick<Job, 'command' | 'type' | 'params'>): string {
   const c = j.command ?? [];
+  if (runsItself(j)) return `${j.type} ${JSON.stringify(j.params ?? {}).slice(0, most)}`;
   if (j.type === 'shell') return c[c.length - 1] ?? '';
   return c.map(quote).join(' ');
 }
