@@ -121,7 +121,7 @@ func (c *core) hiddenEvent(t *tx, ev *wire.Event) {
 	case ev.Cause == wire.CauseRefused:
 		end.Undone, end.Problem = true, "the command could not be started now: "+ev.Error
 	case ev.Cause == wire.CauseStop:
-		end.Undone, end.Problem = true, "the command was stopped with the service"
+		end.Undone, end.Stopped, end.Problem = true, true, "the command was stopped with the service"
 	case ev.Cause == wire.CauseTimeout:
 		end.Problem = "the command was ended by its time limit"
 	case ev.Cause == wire.CauseSpawn:

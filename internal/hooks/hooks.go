@@ -118,6 +118,7 @@ type Service struct {
 	next      *settings // asked for, in force after next.from
 	receivers map[string]*receiver
 	flights   map[string]*flight // commands that run, by run id
+	undone    map[int64]int      // by delivery: how often in a row its command could not be run
 	trouble   map[string]trouble // of receivers that fail
 	seen      uint64             // up to this change events are turned into deliveries
 	problem   string             // why that is not going on
@@ -131,6 +132,7 @@ type flight struct {
 	store.Delivery
 	slot   bool                  // it holds one of slots
 	update *store.DeliveryUpdate // what its end makes of the delivery
+	undone bool                  // it was not run, and not because the service ended
 }
 
 // trouble is what a receiver that fails said last.
@@ -146,7 +148,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		o.Backoff = Backoff{First: time.Second, Cap: 5 * time.Minute}
 	}
 	s := &Service{o: o, posts: make(chan struct{}, maxPosts), slots: make(chan struct{}, maxCommands), wake: make(chan struct{}, 1),
-		receivers: map[string]*receiver{}, flights: map[string]*flight{}, trouble: map[string]trouble{}}
+		receivers: map[string]*receiver{}, flights: map[string]*flight{}, undone: map[int64]int{}, trouble: map[string]trouble{}}
 	s.http = newClient(o.Transport)
 	var err error
 	if s.cursor, err = o.Store.HookCursor(ctx); err != nil {

@@ -89,4 +89,6 @@ type RunEnd struct {
 	Problem string // "" = exit code 0
 	// Undone says that nothing was run, or that it was stopped with the service: no fault of its own.
 	Undone bool
+	// Stopped says of what is Undone that it was with the service.
+	Stopped bool
 }
