@@ -386,14 +386,14 @@ func (c *core) sendStarts(starts []wire.Start) {
 
 // sizeOf is about how long s is on the wire.
 func sizeOf(s *wire.Start) int {
-	n := 512 + len(s.Params) + len(s.View) + 2*len(s.Stdin)
+	n := 512 + len(s.Params) + len(s.View) + 4*len(s.Stdin)/3
 	for _, a := range s.Argv {
 		n += len(a) + 3
 	}
 	for _, e := range s.Env {
 		n += len(e) + 3
 	}
-	return n + 4*len(s.Stdin)/3
+	return n
 }
 
 // finish answers everybody who waits for t.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -189,7 +188,7 @@ func (s *settings) deliveries(all []store.Delivery, c *job.Change) ([]store.Deli
 	}
 	shown := *j
 	shown.Hooks = nil // they are no matter of others' hooks
-	doc, err := json.Marshal(&shown)
+	doc, err := store.PlainJSON(&shown)
 	if err != nil {
 		return nil, fmt.Errorf("encode job %d: %w", j.ID, err)
 	}

@@ -72,7 +72,7 @@ func sign(secret []byte, timestamp string, body []byte) string {
 
 // post sends a delivery to a web address.
 func (s *Service) post(ctx context.Context, d *store.Delivery, t target) outcome {
-	text, err := json.Marshal(body{d.Event, s.nameOf(d), d.Doc.At, d.Doc.Job})
+	text, err := store.PlainJSON(body{d.Event, s.nameOf(d), d.Doc.At, d.Doc.Job})
 	if err != nil {
 		return outcome{problem: err.Error(), gone: true} // no try makes it better
 	}

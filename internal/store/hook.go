@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -66,6 +67,18 @@ type DeliveryDoc struct {
 	Hook *job.Hook       `json:"hook,omitempty"` // nil = it is in the settings
 	At   time.Time       `json:"at"`             // of the event
 	Job  json.RawMessage `json:"job"`            // as it was then
+}
+
+// PlainJSON is v as JSON in which <, > and & stand for themselves: nothing of a delivery is shown as HTML, and
+// what is long with them would be six times as long.
+func PlainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // DeliveryUpdate is a delivery as it shall be.
