@@ -112,11 +112,16 @@ func (s *Service) step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	var all []store.Delivery
+	unread := 0
 	more = len(changes) == batch || next != nil
 	for i, bytes := 0, 0; i < len(changes); i++ {
 		before := len(all)
-		if all, err = set.deliveries(all, &changes[i]); err != nil {
-			return false, err
+		told, err := set.deliveries(all, &changes[i])
+		if err != nil { // it never reads better: what follows must not wait for it
+			s.o.Log.ErrorContext(ctx, "hooks are not told of a change that can't be read", "change", changes[i].Seq, "job", changes[i].JobID, "error", err)
+			unread++
+		} else {
+			all = told
 		}
 		seen = changes[i].Seq
 		if bytes += (len(all) - before) * len(changes[i].JSON); bytes > batchBytes {
@@ -128,7 +133,7 @@ func (s *Service) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	s.mu.Lock()
-	s.seen = seen
+	s.seen, s.unread = seen, s.unread+unread
 	s.mu.Unlock()
 	return more, nil
 }
@@ -167,7 +172,7 @@ func (s *Service) record(ctx context.Context, seen uint64, all []store.Delivery,
 
 func (s *Service) now() time.Time { return s.o.Now().UTC().Truncate(time.Microsecond) }
 
-// deliveries appends what a change has the hooks told of.
+// deliveries appends what a change has the hooks told of. An error says that the change can't be read.
 func (s *settings) deliveries(all []store.Delivery, c *job.Change) ([]store.Delivery, error) {
 	if c.Kind != job.JobChanged || c.Was == "" || c.Was.Ended() || c.Was == c.State && c.State != job.Stopping {
 		return all, nil // nothing has begun or ended

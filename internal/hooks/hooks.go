@@ -121,6 +121,7 @@ type Service struct {
 	undone    map[int64]int      // by delivery: how often in a row its command could not be run
 	trouble   map[string]trouble // of receivers that fail
 	seen      uint64             // up to this change events are turned into deliveries
+	unread    int                // changes that could not be read and were passed over
 	problem   string             // why that is not going on
 
 	cursor  store.HookCursor // as it is on record; belongs to who holds writing
@@ -219,6 +220,9 @@ func (s *Service) Run(ctx context.Context, e Engine) {
 func (s *Service) Problem() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.problem == "" && s.unread > 0 {
+		return fmt.Sprintf("hooks were not told of %d changes that can't be read; the daemon's log names them: queuemgr job status JOB shows what has become of their jobs", s.unread)
+	}
 	return s.problem
 }
 
