@@ -9,7 +9,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -212,12 +211,12 @@ func (s *settings) deliveries(all []store.Delivery, c *job.Change) ([]store.Deli
 		for i := range s.types[j.Type] {
 			h := &s.types[j.Type][i]
 			if name := ofType(j.Type, i); h.Wants(e.kind) && s.begun(name, c.Seq) {
-				add(name, receiverOf(name, h), h)
+				add(name, receiverOf(name, h, j.UID), h)
 			}
 		}
 		for i := range j.Hooks {
 			if h := &j.Hooks[i]; h.Wants(e.kind) {
-				add(ofJob(i), receiverOf(ofJob(i), h), h)
+				add(ofJob(i), receiverOf(ofJob(i), h, j.UID), h)
 			}
 		}
 	}
@@ -266,17 +265,19 @@ func eventsOf(c *job.Change, j *job.Job) (events []event, err error) {
 	return append(events, end), nil
 }
 
-// receiverOf returns where a hook of a type or job leads: one address is one receiver whoever names it.
-func receiverOf(name string, h *job.Hook) string {
-	if h.URL == "" {
+// receiverOf returns where a hook of a type or job leads: one address is one receiver whoever names it, for
+// jobs of one account. What one account's hooks wait for is no matter of another's.
+func receiverOf(name string, h *job.Hook, uid uint32) string {
+	if h.URL != "" {
+		if name = job.ShownURL(h.URL); name != h.URL {
+			sum := sha256.Sum256([]byte(h.URL))
+			name += hex.EncodeToString(sum[:4])
+		}
+	}
+	if uid == job.NoUID {
 		return name
 	}
-	shown := job.ShownURL(h.URL)
-	if !strings.HasSuffix(shown, "?…") {
-		return shown
-	}
-	sum := sha256.Sum256([]byte(h.URL))
-	return shown + hex.EncodeToString(sum[:4])
+	return fmt.Sprintf("%s@%d", name, uid)
 }
 
 // Position returns up to which change the registry may forget changes: the next daemon begins there.
