@@ -18,8 +18,9 @@ func (r *receiver) start(ctx context.Context, d *store.Delivery, t target) (full
 	if full {
 		return true, nil
 	}
+	slots := s.limitsOf(d.Hook).commands
 	select {
-	case s.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-ctx.Done():
 		return true, nil
 	}
@@ -27,7 +28,7 @@ func (r *receiver) start(ctx context.Context, d *store.Delivery, t target) (full
 	f := &flight{Delivery: *d, slot: true}
 	f.RunID = s.o.NewRunID()
 	if err := s.o.Store.SetDeliveries(ctx, []store.DeliveryUpdate{{ID: d.ID, State: d.State, Tries: d.Tries, RunID: f.RunID, LastError: d.LastError}}, s.now()); err != nil {
-		<-s.slots
+		<-slots
 		return false, err
 	}
 	s.mu.Lock()
@@ -46,7 +47,7 @@ func (r *receiver) start(ctx context.Context, d *store.Delivery, t target) (full
 	delete(s.flights, f.RunID)
 	r.flying--
 	s.mu.Unlock()
-	<-s.slots
+	<-slots
 	if job.CodeOf(err) == job.NotFound {
 		return false, r.giveUp(ctx, &f.Delivery, d.Tries, "the job is not on record any more, so that nothing tells as whom the command would run")
 	}
@@ -139,7 +140,7 @@ func (s *Service) Recorded(runs []string) {
 		r.ended = append(r.ended, f)
 		delete(s.flights, run)
 		if f.slot {
-			<-s.slots
+			<-s.limitsOf(f.Hook).commands
 		}
 		r.nudge()
 	}

@@ -3,12 +3,15 @@ package hooks_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/queuemgr/queuemgr/internal/hooks"
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -80,5 +83,46 @@ func TestRefusedCommandsAreGivenUp(t *testing.T) {
 				time.Sleep(5 * time.Millisecond) // it is noted beside the end
 			}
 		})
+	}
+}
+
+// TestUsersHooksDoNotStarveOps has more commands of jobs' hooks wait than may run at once, of several accounts'
+// receivers: the commands of the settings run all the same.
+func TestUsersHooksDoNotStarveOps(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mkfifo(dir+"/go", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, func(o *hooks.Options) {
+		o.Hooks = []hooks.Configured{{Name: "ops", On: []job.HookEvent{job.HookFailure}, Command: []string{"/bin/true"}, Timeout: time.Minute, GiveUp: time.Hour}}
+	})
+	wait := sh("read x <"+dir+"/go", job.HookSuccess)
+	var ids []int64
+	for range 4 { // each of three receivers may have four
+		ids = append(ids, w.add("true", wait, wait, wait))
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		runs, err := w.Store.HookRuns(t.Context())
+		if err != nil || time.Now().After(deadline) {
+			t.Fatal(runs, err)
+		}
+		if len(runs) == 8 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond) // nobody tells of runs
+	}
+	if d := w.over(w.add("exit 1"), 1)[0]; d.State != job.DeliveryDone {
+		t.Errorf("the settings' hook: %+v", d)
+	}
+	f, err := os.OpenFile(dir+"/go", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(strings.Repeat("x\n", 3*len(ids))); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		w.over(id, 3)
 	}
 }

@@ -76,9 +76,10 @@ func (s *Service) post(ctx context.Context, d *store.Delivery, t target) outcome
 	if err != nil {
 		return outcome{problem: err.Error(), gone: true} // no try makes it better
 	}
+	posts := s.limitsOf(d.Hook).posts
 	select {
-	case s.posts <- struct{}{}:
-		defer func() { <-s.posts }()
+	case posts <- struct{}{}:
+		defer func() { <-posts }()
 	case <-ctx.Done():
 		return outcome{problem: "broken off"}
 	}
