@@ -111,13 +111,15 @@ func CheckHooks(hooks []Hook) error {
 	return nil
 }
 
-// ShownURL is a hook's URL as lists show it: what comes after a question mark is often a secret.
+// ShownURL is a hook's URL as lists show it: scheme and host. What comes after them is often a secret, be it
+// in the path.
 func ShownURL(text string) string {
-	before, _, cut := strings.Cut(text, "?")
-	if cut {
-		return before + "?…"
+	scheme, rest, ok := strings.Cut(text, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if !ok || end < 0 || rest[end:] == "/" {
+		return text
 	}
-	return text
+	return scheme + "://" + rest[:end] + "/…"
 }
 
 // ConfiguredHook is a hook of the settings or of a job type, without secrets.
@@ -128,7 +130,7 @@ type ConfiguredHook struct {
 	Queue     string      `json:"queue,omitempty"` // only jobs of this queue
 	Type      string      `json:"type,omitempty"`  // only jobs of this type
 	Command   []string    `json:"command,omitempty"`
-	URL       string      `json:"url,omitempty"`    // what comes after its ? is left out
+	URL       string      `json:"url,omitempty"`    // scheme and host; what comes after them is left out
 	Signed    bool        `json:"signed,omitempty"` // what is sent is signed
 	Timeout   Duration    `json:"timeout"`
 	GiveUp    Duration    `json:"give_up_after"`

@@ -327,6 +327,16 @@ func (c *Config) hookTexts() map[string]string {
 	return all
 }
 
+// hookURL is the whole URL of the hook of a key.
+func (c *Config) hookURL(key string) string {
+	for i := range c.Hooks {
+		if hooksKey+"."+c.Hooks[i].Name == key {
+			return c.Hooks[i].URL
+		}
+	}
+	return ""
+}
+
 // places are where the keys of each hook stand; "" is the hook itself.
 type hookPlaces []map[string]Position
 

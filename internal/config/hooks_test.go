@@ -49,7 +49,7 @@ give_up_after = "2d"
 		shown[v.Key] = v
 	}
 	ci := shown["hooks.ci"]
-	if text := `{ on = ["success"], type = "shell", url = "https://ci.example.org/x?…", secret_file = "` + home + `/s/ci", timeout = "2.5s", give_up_after = "2d" }`; ci.Text != text {
+	if text := `{ on = ["success"], type = "shell", url = "https://ci.example.org/…", secret_file = "` + home + `/s/ci", timeout = "2.5s", give_up_after = "2d" }`; ci.Text != text {
 		t.Errorf("shown as %s\nwant     %s", ci.Text, text)
 	}
 	if ci.Origin != file+":11" || shown["hooks.ops"].Origin != file+":2" || strings.Contains(ci.Value.(Hook).URL, "hunter2") {
@@ -141,5 +141,17 @@ func TestHookSecret(t *testing.T) {
 	}
 	if _, err := c.Hooks[0].Secret(c.File); job.CodeOf(err) != job.Invalid {
 		t.Errorf("a secret that is not there: %v", err)
+	}
+}
+
+// TestReloadTellsOfAnotherURL where lists show the same of both.
+func TestReloadTellsOfAnotherURL(t *testing.T) {
+	of := func(url string) *Config { return &Config{Hooks: []Hook{{Name: "ci", URL: url}}} }
+	what := of("https://hooks.example.org/one").Compare(of("https://hooks.example.org/two"))
+	if len(what.Changed) != 1 || strings.Contains(what.Changed[0].Old+what.Changed[0].New, "one") || !strings.Contains(what.Changed[0].New, "another url") {
+		t.Errorf("changed: %+v", what.Changed)
+	}
+	if what := of("https://hooks.example.org/one").Compare(of("https://hooks.example.org/one")); len(what.Changed) != 0 {
+		t.Errorf("changed: %+v", what.Changed)
 	}
 }

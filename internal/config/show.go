@@ -61,7 +61,11 @@ func (c *Config) Compare(newer *Config) job.Reloaded {
 	}
 	before, after := c.hookTexts(), newer.hookTexts()
 	for _, key := range slices.Sorted(maps.Keys(merged(before, after))) {
-		if change := (job.SettingChange{Key: key, Old: before[key], New: after[key]}); change.Old != change.New {
+		change := job.SettingChange{Key: key, Old: before[key], New: after[key]}
+		if change.Old == change.New && c.hookURL(key) != newer.hookURL(key) {
+			change.New += ", another url" // of which nothing more is shown
+		}
+		if change.Old != change.New {
 			what.Changed = append(what.Changed, change)
 		}
 	}

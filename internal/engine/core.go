@@ -37,6 +37,7 @@ type core struct {
 	runnerProblem atomic.Pointer[string]           // why there is no runner
 	runnerOld     atomic.Pointer[string]           // why jobs that need wire.Welcome.Reports wait; nil = they do not
 	waitsForNewer atomic.Bool                      // such jobs do wait
+	hiddenHeld    atomic.Bool                      // commands of hooks do wait for one
 	lastHead      atomic.Int64                     // the highest job.Head given out
 	stopping      atomic.Bool                      // adds nothing any more
 	quit          atomic.Bool                      // the runner was asked to end: no connection is made any more
@@ -46,6 +47,7 @@ type core struct {
 	cursor    store.Cursor
 	envs      map[int64]captured     // cache
 	hidden    map[string]*wire.Start // runs that are no jobs' attempts, by run id; nil = asked for by a daemon before
+	unsent    map[string]bool        // those of them that no runner was asked for yet
 	lastQueue string                 // served last; see scheduler.State
 
 	runner  sender // nil while not connected
@@ -78,7 +80,7 @@ func newCore(ctx context.Context, o *Options, proc *procView, in *mailbox) (*cor
 	o.now = new(atomic.Pointer[Settings])
 	o.now.Store(&o.Settings)
 	c := &core{o: o, proc: proc, in: in, live: map[int64]*job.Job{},
-		queueLive: map[string]int{}, envs: map[int64]captured{}, hidden: map[string]*wire.Start{}}
+		queueLive: map[string]int{}, envs: map[int64]captured{}, hidden: map[string]*wire.Start{}, unsent: map[string]bool{}}
 	if o.Hidden != nil {
 		for _, run := range o.Hidden.LiveRuns() {
 			c.hidden[run] = nil
@@ -386,14 +388,14 @@ func (c *core) sendStarts(starts []wire.Start) {
 
 // sizeOf is about how long s is on the wire.
 func sizeOf(s *wire.Start) int {
-	n := 512 + len(s.Params) + len(s.View) + 2*len(s.Stdin)
+	n := 512 + len(s.Params) + len(s.View) + 4*len(s.Stdin)/3
 	for _, a := range s.Argv {
 		n += len(a) + 3
 	}
 	for _, e := range s.Env {
 		n += len(e) + 3
 	}
-	return n + 4*len(s.Stdin)/3
+	return n
 }
 
 // finish answers everybody who waits for t.

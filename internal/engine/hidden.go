@@ -65,7 +65,10 @@ func (e *Engine) RunHidden(ctx context.Context, r HiddenRun) error {
 			c.hidden[r.RunID] = start
 			if c.runner != nil && c.welcome.Reports { // an older one gives no standard input
 				c.sendStarts([]wire.Start{*start})
+				return
 			}
+			c.unsent[r.RunID] = true
+			c.tellHeld()
 		})
 		return nil
 	})
@@ -121,7 +124,7 @@ func (c *core) hiddenEvent(t *tx, ev *wire.Event) {
 	case ev.Cause == wire.CauseRefused:
 		end.Undone, end.Problem = true, "the command could not be started now: "+ev.Error
 	case ev.Cause == wire.CauseStop:
-		end.Undone, end.Problem = true, "the command was stopped with the service"
+		end.Undone, end.Stopped, end.Problem = true, true, "the command was stopped with the service"
 	case ev.Cause == wire.CauseTimeout:
 		end.Problem = "the command was ended by its time limit"
 	case ev.Cause == wire.CauseSpawn:
@@ -160,13 +163,32 @@ func (c *core) attachHidden(t *tx, known map[string]wire.Run) {
 		if _, ok := known[run]; ok || slices.Contains(t.hiddenEnds, run) {
 			continue
 		}
-		if start != nil && c.evidence && !c.runnerStops {
-			if c.welcome.Reports { // an older one gives no standard input: the run waits for a newer
+		never := c.evidence || c.unsent[run] // was it forked
+		if start != nil && never && !c.runnerStops && c.shutdown == nil {
+			if held := !c.welcome.Reports; held { // an older one gives no standard input: the run waits for a newer
+				c.unsent[run] = true
+			} else {
 				t.starts = append(t.starts, *start)
+				t.after = append(t.after, func() { delete(c.unsent, run) })
 			}
 			continue
 		}
-		c.endHidden(t, store.RunEnd{RunID: run, At: t.at, Undone: c.evidence, Problem: "whether the command ran is not known: the daemon or the runner began anew"})
+		c.endHidden(t, store.RunEnd{RunID: run, At: t.at, Undone: never, Problem: "whether the command ran is not known: the daemon or the runner began anew"})
+	}
+	t.after = append(t.after, c.tellHeld)
+}
+
+// tellHeld notes whether commands wait because the runner is an older one.
+func (c *core) tellHeld() {
+	c.hiddenHeld.Store(c.runner != nil && !c.welcome.Reports && len(c.unsent) > 0)
+}
+
+// endUnsent ends at a shutdown the hidden runs that no runner was asked for: the next service has them run.
+func (c *core) endUnsent(t *tx) {
+	for run := range c.unsent {
+		if !slices.Contains(t.hiddenEnds, run) {
+			c.endHidden(t, store.RunEnd{RunID: run, At: t.at, Undone: true, Stopped: true, Problem: "the service ended before the command was started"})
+		}
 	}
 }
 
@@ -177,7 +199,9 @@ func (c *core) settleHidden(t *tx) {
 	}
 	for _, run := range t.hiddenEnds {
 		delete(c.hidden, run)
+		delete(c.unsent, run)
 	}
+	c.tellHeld()
 	if c.o.Hidden != nil {
 		c.o.Hidden.Recorded(t.hiddenEnds)
 	}

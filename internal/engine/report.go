@@ -104,17 +104,17 @@ func (c *core) oldRunner(w *wire.Welcome) string {
 	if w.Reports {
 		return ""
 	}
-	text := fmt.Sprintf("the runner (pid %d, version %s) is an older one, which can't run jobs with parameters or a watchdog; ", w.PID, or(w.Version, "unknown"))
+	text := fmt.Sprintf("the runner (pid %d, version %s) is an older one, which can't run jobs with parameters or a watchdog, nor commands of hooks; ", w.PID, or(w.Version, "unknown"))
 	if c.replaced {
 		return text + fmt.Sprintf("it was started again and is still an older one: install queuemgr-runner of version %s beside queuemgr", or(c.o.Version, "unknown"))
 	}
 	return text + "it is replaced as soon as no job runs; at once, which stops what runs: queuemgr service stop, then queuemgr service start"
 }
 
-// replaceRunner has an older runner end when jobs wait that it can't run and it has nothing to do: whoever
+// replaceRunner has an older runner end when jobs or commands of hooks wait that it can't run and it has nothing to do: whoever
 // starts runners starts one as it is installed now. It is tried once; see oldRunner.
 func (c *core) replaceRunner() {
-	if !c.waitsForNewer.Load() || c.replaced || c.runner == nil || c.runnerStops || c.shutdown != nil || len(c.live) > 0 {
+	if !c.waitsForNewer.Load() && !c.hiddenHeld.Load() || c.replaced || c.runner == nil || c.runnerStops || c.shutdown != nil || len(c.live) > 0 {
 		return
 	}
 	c.o.Log.Info("jobs wait for a newer runner: the one that is there is told to end", "pid", c.welcome.PID, "version", c.welcome.Version)

@@ -44,6 +44,7 @@ func (c *core) beginShutdown(t *tx, keepJobs bool) {
 			c.askToEnd(t, j, job.WantShutdown, &grace, false)
 		}
 	}
+	c.endUnsent(t)
 	t.after = append(t.after, func() {
 		if c.shutdown == nil {
 			c.o.Log.Info("shutting down", "live", len(c.live), "timeout", timeout)
@@ -84,7 +85,7 @@ func (c *core) forceAll(t *tx) {
 // connection is being made it is waited for: a runner may just have been started.
 func (c *core) endShutdown() {
 	s := c.shutdown
-	idle := len(c.live) == 0 && (len(c.hidden) == 0 || c.runner == nil)
+	idle := len(c.live) == 0 && (len(c.hidden) == len(c.unsent) || c.runner == nil)
 	switch {
 	case s == nil:
 	case s.over, idle && c.runner == nil && (s.quitSent || c.runnerProblem.Load() != nil):

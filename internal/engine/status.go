@@ -31,8 +31,13 @@ func (e *Engine) Status(ctx context.Context) (*job.Status, error) {
 	if p := e.core.runnerProblem.Load(); p != nil {
 		s.Problems = append(s.Problems, *p)
 	}
-	if old := e.core.runnerOld.Load(); old != nil && e.core.waitsForNewer.Load() {
-		s.Problems = append(s.Problems, "jobs wait: "+*old)
+	if old := e.core.runnerOld.Load(); old != nil {
+		switch {
+		case e.core.waitsForNewer.Load():
+			s.Problems = append(s.Problems, "jobs wait: "+*old)
+		case e.core.hiddenHeld.Load():
+			s.Problems = append(s.Problems, "commands of hooks wait: "+*old)
+		}
 	}
 	for _, problem := range e.o.Problems {
 		if p := problem(); p != "" {

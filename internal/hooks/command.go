@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -17,8 +18,9 @@ func (r *receiver) start(ctx context.Context, d *store.Delivery, t target) (full
 	if full {
 		return true, nil
 	}
+	slots := s.limitsOf(d.Hook).commands
 	select {
-	case s.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-ctx.Done():
 		return true, nil
 	}
@@ -26,7 +28,7 @@ func (r *receiver) start(ctx context.Context, d *store.Delivery, t target) (full
 	f := &flight{Delivery: *d, slot: true}
 	f.RunID = s.o.NewRunID()
 	if err := s.o.Store.SetDeliveries(ctx, []store.DeliveryUpdate{{ID: d.ID, State: d.State, Tries: d.Tries, RunID: f.RunID, LastError: d.LastError}}, s.now()); err != nil {
-		<-s.slots
+		<-slots
 		return false, err
 	}
 	s.mu.Lock()
@@ -45,12 +47,44 @@ func (r *receiver) start(ctx context.Context, d *store.Delivery, t target) (full
 	delete(s.flights, f.RunID)
 	r.flying--
 	s.mu.Unlock()
-	<-s.slots
+	<-slots
 	if job.CodeOf(err) == job.NotFound {
 		return false, r.giveUp(ctx, &f.Delivery, d.Tries, "the job is not on record any more, so that nothing tells as whom the command would run")
 	}
-	u := store.DeliveryUpdate{ID: d.ID, WasRunID: f.RunID, State: d.State, Tries: d.Tries, NextTry: s.now().Add(s.o.Backoff.delay(1, s.o.Random())), LastError: shorten(err.Error())}
+	giveUp := t.GiveUp
+	if job.CodeOf(err) == job.Unavailable {
+		giveUp = math.MaxInt64 // the service or the runner ends: the next one may start it
+	}
+	s.mu.Lock()
+	u := s.notRun(&f.Delivery, giveUp, err.Error())
+	s.countUndone(&u)
+	s.mu.Unlock()
+	if u.State == job.DeliveryGivenUp {
+		r.note(ctx, &f.Delivery, u.LastError)
+	}
 	return false, s.o.Store.SetDeliveries(ctx, []store.DeliveryUpdate{u}, s.now())
+}
+
+// notRun returns what becomes of a delivery whose command was not run: it is no try of its own, and all the
+// same not asked for faster and faster, nor for ever. The caller holds mu.
+func (s *Service) notRun(d *store.Delivery, giveUp time.Duration, why string) store.DeliveryUpdate {
+	u := store.DeliveryUpdate{ID: d.ID, WasRunID: d.RunID, State: d.State, Tries: d.Tries, LastError: shorten(why)}
+	now := s.now()
+	if now.Sub(d.Since) >= giveUp {
+		u.State = job.DeliveryGivenUp
+	} else {
+		u.NextTry = now.Add(s.o.Backoff.delay(s.undone[d.ID]+1, s.o.Random()))
+	}
+	return u
+}
+
+// countUndone counts that what notRun has returned was put on record. The caller holds mu.
+func (s *Service) countUndone(u *store.DeliveryUpdate) {
+	if u.State.Open() {
+		s.undone[u.ID]++
+	} else {
+		delete(s.undone, u.ID)
+	}
 }
 
 // LiveRuns returns the commands that ran when the daemon before ended, as far as it knew.
@@ -69,15 +103,18 @@ func (s *Service) Ended(end store.RunEnd) (store.DeliveryUpdate, bool) {
 		return store.DeliveryUpdate{}, false
 	}
 	u := store.DeliveryUpdate{ID: f.ID, WasRunID: end.RunID, State: job.DeliveryDone, Tries: f.Tries + 1}
+	giveUp := time.Duration(0) // of a hook that is not there any more
+	if t, there := s.set.target(f.Hook, f.Doc.Hook); there {
+		giveUp = t.GiveUp
+	}
+	f.undone = end.Undone && !end.Stopped
 	switch {
-	case end.Undone:
+	case end.Stopped: // the next service goes on with it as soon as it can
 		u.State, u.Tries, u.LastError = f.State, f.Tries, shorten(end.Problem)
 		u.NextTry = s.now().Add(s.o.Backoff.delay(1, s.o.Random()))
+	case end.Undone:
+		u = s.notRun(&f.Delivery, giveUp, end.Problem)
 	case end.Problem != "":
-		giveUp := time.Duration(0) // of a hook that is not there any more
-		if t, there := s.set.target(f.Hook, f.Doc.Hook); there {
-			giveUp = t.GiveUp
-		}
 		u = s.failed(&f.Delivery, giveUp, end.Problem)
 	}
 	f.update = &u
@@ -93,12 +130,17 @@ func (s *Service) Recorded(runs []string) {
 		if f == nil {
 			continue
 		}
+		if f.undone {
+			s.countUndone(f.update)
+		} else {
+			delete(s.undone, f.ID)
+		}
 		r := s.receiver(f.Receiver)
 		r.flying--
 		r.ended = append(r.ended, f)
 		delete(s.flights, run)
 		if f.slot {
-			<-s.slots
+			<-s.limitsOf(f.Hook).commands
 		}
 		r.nudge()
 	}

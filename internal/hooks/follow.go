@@ -5,12 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/queuemgr/queuemgr/internal/store"
@@ -113,11 +111,16 @@ func (s *Service) step(ctx context.Context) (more bool, err error) {
 		}
 	}
 	var all []store.Delivery
+	unread := 0
 	more = len(changes) == batch || next != nil
 	for i, bytes := 0, 0; i < len(changes); i++ {
 		before := len(all)
-		if all, err = set.deliveries(all, &changes[i]); err != nil {
-			return false, err
+		told, err := set.deliveries(all, &changes[i])
+		if err != nil { // it never reads better: what follows must not wait for it
+			s.o.Log.ErrorContext(ctx, "hooks are not told of a change that can't be read", "change", changes[i].Seq, "job", changes[i].JobID, "error", err)
+			unread++
+		} else {
+			all = told
 		}
 		seen = changes[i].Seq
 		if bytes += (len(all) - before) * len(changes[i].JSON); bytes > batchBytes {
@@ -129,7 +132,7 @@ func (s *Service) step(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	s.mu.Lock()
-	s.seen = seen
+	s.seen, s.unread = seen, s.unread+unread
 	s.mu.Unlock()
 	return more, nil
 }
@@ -168,7 +171,7 @@ func (s *Service) record(ctx context.Context, seen uint64, all []store.Delivery,
 
 func (s *Service) now() time.Time { return s.o.Now().UTC().Truncate(time.Microsecond) }
 
-// deliveries appends what a change has the hooks told of.
+// deliveries appends what a change has the hooks told of. An error says that the change can't be read.
 func (s *settings) deliveries(all []store.Delivery, c *job.Change) ([]store.Delivery, error) {
 	if c.Kind != job.JobChanged || c.Was == "" || c.Was.Ended() || c.Was == c.State && c.State != job.Stopping {
 		return all, nil // nothing has begun or ended
@@ -189,7 +192,7 @@ func (s *settings) deliveries(all []store.Delivery, c *job.Change) ([]store.Deli
 	}
 	shown := *j
 	shown.Hooks = nil // they are no matter of others' hooks
-	doc, err := json.Marshal(&shown)
+	doc, err := store.PlainJSON(&shown)
 	if err != nil {
 		return nil, fmt.Errorf("encode job %d: %w", j.ID, err)
 	}
@@ -208,12 +211,12 @@ func (s *settings) deliveries(all []store.Delivery, c *job.Change) ([]store.Deli
 		for i := range s.types[j.Type] {
 			h := &s.types[j.Type][i]
 			if name := ofType(j.Type, i); h.Wants(e.kind) && s.begun(name, c.Seq) {
-				add(name, receiverOf(name, h), h)
+				add(name, receiverOf(name, h, j.UID), h)
 			}
 		}
 		for i := range j.Hooks {
 			if h := &j.Hooks[i]; h.Wants(e.kind) {
-				add(ofJob(i), receiverOf(ofJob(i), h), h)
+				add(ofJob(i), receiverOf(ofJob(i), h, j.UID), h)
 			}
 		}
 	}
@@ -262,17 +265,19 @@ func eventsOf(c *job.Change, j *job.Job) (events []event, err error) {
 	return append(events, end), nil
 }
 
-// receiverOf returns where a hook of a type or job leads: one address is one receiver whoever names it.
-func receiverOf(name string, h *job.Hook) string {
-	if h.URL == "" {
+// receiverOf returns where a hook of a type or job leads: one address is one receiver whoever names it, for
+// jobs of one account. What one account's hooks wait for is no matter of another's.
+func receiverOf(name string, h *job.Hook, uid uint32) string {
+	if h.URL != "" {
+		if name = job.ShownURL(h.URL); name != h.URL {
+			sum := sha256.Sum256([]byte(h.URL))
+			name += hex.EncodeToString(sum[:4])
+		}
+	}
+	if uid == job.NoUID {
 		return name
 	}
-	shown := job.ShownURL(h.URL)
-	if !strings.HasSuffix(shown, "?…") {
-		return shown
-	}
-	sum := sha256.Sum256([]byte(h.URL))
-	return shown + hex.EncodeToString(sum[:4])
+	return fmt.Sprintf("%s@%d", name, uid)
 }
 
 // Position returns up to which change the registry may forget changes: the next daemon begins there.

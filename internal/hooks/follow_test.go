@@ -1,6 +1,9 @@
 package hooks_test
 
 import (
+	"bytes"
+	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,4 +158,43 @@ func TestPosition(t *testing.T) {
 		t.Errorf("logs of %v are gone", gone)
 	}
 	w.run()
+}
+
+// damaged is a registry in which the changes of one job can't be read.
+type damaged struct {
+	hooks.Store
+	mark string
+}
+
+func (d damaged) Changes(ctx context.Context, after uint64, limit int) ([]job.Change, error) {
+	all, err := d.Store.Changes(ctx, after, limit)
+	for i := range all {
+		if bytes.Contains(all[i].JSON, []byte(d.mark)) {
+			all[i].JSON = all[i].JSON[:len(all[i].JSON)/2]
+		}
+	}
+	return all, err
+}
+
+// TestUnreadableChangeIsPassed has changes that can't be read: the hooks are told of those after them, the
+// registry may forget them, and a problem says so.
+func TestUnreadableChangeIsPassed(t *testing.T) {
+	r := receive(t, "")
+	w := open(t, func(o *hooks.Options) {
+		o.Hooks, o.Store = []hooks.Configured{onAll(r.url())}, damaged{o.Store, "unreadable"}
+	})
+	bad := w.add(": unreadable")
+	if j, err := w.WaitJob(t.Context(), bad); err != nil || j.State != job.Completed {
+		t.Fatal(j, err)
+	}
+	good := w.add("true")
+	w.over(good, 2)
+	w.over(bad, 0)
+	if p := w.hooks.Problem(); !strings.Contains(p, "changes that can't be read") {
+		t.Errorf("the problem is %q", p)
+	}
+	last := r.until(2)[1]
+	if at := w.hooks.Position(t.Context()); last.id != good || at == 0 {
+		t.Errorf("told last of job %d; position %d", last.id, at)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,8 +46,8 @@ const (
 // Limits of what is under way at the same time.
 const (
 	perReceiver = 4
-	maxPosts    = 32 // over all receivers
-	maxCommands = 8  // over all receivers, beside the limits of jobs
+	maxPosts    = 32 // over all receivers of the settings, and over all others
+	maxCommands = 8  // likewise, beside the limits of jobs
 )
 
 // Backoff is how long a failure is followed by a pause: First, then twice as long each time up to Cap.
@@ -106,8 +107,8 @@ type Service struct {
 	o      Options
 	engine Engine // set by Run
 	http   *http.Client
-	posts  chan struct{} // holds a token for each request under way
-	slots  chan struct{} // and for each command
+	ops    limits // of hooks of the settings: what users' hooks wait for holds them up no more
+	users  limits // of hooks of types and jobs
 
 	wake chan struct{} // holds a token when there may be changes to turn into deliveries
 	wg   sync.WaitGroup
@@ -118,19 +119,37 @@ type Service struct {
 	next      *settings // asked for, in force after next.from
 	receivers map[string]*receiver
 	flights   map[string]*flight // commands that run, by run id
+	undone    map[int64]int      // by delivery: how often in a row its command could not be run
 	trouble   map[string]trouble // of receivers that fail
 	seen      uint64             // up to this change events are turned into deliveries
+	unread    int                // changes that could not be read and were passed over
 	problem   string             // why that is not going on
 
 	cursor  store.HookCursor // as it is on record; belongs to who holds writing
 	writing sync.Mutex
 }
 
+// limits hold a token for each request under way, and for each command.
+type limits struct{ posts, commands chan struct{} }
+
+func newLimits() limits {
+	return limits{make(chan struct{}, maxPosts), make(chan struct{}, maxCommands)}
+}
+
+// limitsOf are those of a hook.
+func (s *Service) limitsOf(hook string) limits {
+	if strings.HasPrefix(hook, ofSettings("")) {
+		return s.ops
+	}
+	return s.users
+}
+
 // flight is a command that runs.
 type flight struct {
 	store.Delivery
-	slot   bool                  // it holds one of slots
+	slot   bool                  // it holds one of limits.commands
 	update *store.DeliveryUpdate // what its end makes of the delivery
+	undone bool                  // it was not run, and not because the service ended
 }
 
 // trouble is what a receiver that fails said last.
@@ -145,8 +164,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.Backoff == (Backoff{}) {
 		o.Backoff = Backoff{First: time.Second, Cap: 5 * time.Minute}
 	}
-	s := &Service{o: o, posts: make(chan struct{}, maxPosts), slots: make(chan struct{}, maxCommands), wake: make(chan struct{}, 1),
-		receivers: map[string]*receiver{}, flights: map[string]*flight{}, trouble: map[string]trouble{}}
+	s := &Service{o: o, ops: newLimits(), users: newLimits(), wake: make(chan struct{}, 1),
+		receivers: map[string]*receiver{}, flights: map[string]*flight{}, undone: map[int64]int{}, trouble: map[string]trouble{}}
 	s.http = newClient(o.Transport)
 	var err error
 	if s.cursor, err = o.Store.HookCursor(ctx); err != nil {
@@ -159,7 +178,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	for _, d := range runs {
 		f := &flight{Delivery: d}
 		select {
-		case s.slots <- struct{}{}:
+		case s.limitsOf(d.Hook).commands <- struct{}{}:
 			f.slot = true
 		default: // the limit was higher once
 		}
@@ -217,6 +236,9 @@ func (s *Service) Run(ctx context.Context, e Engine) {
 func (s *Service) Problem() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.problem == "" && s.unread > 0 {
+		return fmt.Sprintf("hooks were not told of %d changes that can't be read; the daemon's log names them: queuemgr job status JOB shows what has become of their jobs", s.unread)
+	}
 	return s.problem
 }
 

@@ -166,6 +166,9 @@ func (r *receiver) round(ctx context.Context) (time.Time, error) {
 // giveUp ends a delivery. The note goes first: after it a crash has it noted once more at worst.
 func (r *receiver) giveUp(ctx context.Context, d *store.Delivery, tries int, why string) error {
 	r.note(ctx, d, why)
+	r.s.mu.Lock()
+	delete(r.s.undone, d.ID)
+	r.s.mu.Unlock()
 	return r.s.o.Store.SetDeliveries(ctx, []store.DeliveryUpdate{{ID: d.ID, WasRunID: d.RunID, State: job.DeliveryGivenUp, Tries: tries, LastError: why}}, r.s.now())
 }
 

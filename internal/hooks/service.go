@@ -34,6 +34,9 @@ func (s *Service) RetryDelivery(ctx context.Context, id int64) (*job.Delivery, e
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	delete(s.undone, id)
+	s.mu.Unlock()
 	s.nudge(d.Receiver, true)
 	return &d.Delivery, nil
 }

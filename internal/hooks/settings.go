@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/queuemgr/queuemgr/job"
@@ -72,6 +73,11 @@ func (s *settings) list(troubles map[string]trouble) []job.ConfiguredHook {
 	all := []job.ConfiguredHook{}
 	add := func(name, source, receiver string, h Configured) {
 		t := troubles[receiver]
+		for of := range troubles { // the same for each account
+			if strings.HasPrefix(of, receiver+"@") {
+				t = troubles[of]
+			}
+		}
 		all = append(all, job.ConfiguredHook{Name: name, Source: source, On: h.On, Queue: h.Queue, Type: h.Type, Command: h.Command, URL: job.ShownURL(h.URL),
 			Signed: h.Secret != nil, Timeout: job.Duration(h.Timeout), GiveUp: job.Duration(h.GiveUp), LastError: t.what, NextTry: t.next})
 	}
@@ -83,7 +89,7 @@ func (s *settings) list(troubles map[string]trouble) []job.ConfiguredHook {
 			h := &s.types[name][i]
 			t, _ := s.target(ofType(name, i), h)
 			t.On, t.Type = h.On, name
-			add(t.Name, "type "+name, receiverOf(t.Name, h), t.Configured)
+			add(t.Name, "type "+name, receiverOf(t.Name, h, job.NoUID), t.Configured)
 		}
 	}
 	return all

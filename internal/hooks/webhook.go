@@ -72,13 +72,14 @@ func sign(secret []byte, timestamp string, body []byte) string {
 
 // post sends a delivery to a web address.
 func (s *Service) post(ctx context.Context, d *store.Delivery, t target) outcome {
-	text, err := json.Marshal(body{d.Event, s.nameOf(d), d.Doc.At, d.Doc.Job})
+	text, err := store.PlainJSON(body{d.Event, s.nameOf(d), d.Doc.At, d.Doc.Job})
 	if err != nil {
 		return outcome{problem: err.Error(), gone: true} // no try makes it better
 	}
+	posts := s.limitsOf(d.Hook).posts
 	select {
-	case s.posts <- struct{}{}:
-		defer func() { <-s.posts }()
+	case posts <- struct{}{}:
+		defer func() { <-posts }()
 	case <-ctx.Done():
 		return outcome{problem: "broken off"}
 	}

@@ -28,6 +28,7 @@ type world struct {
 	t     *testing.T
 	hooks *hooks.Service
 	mod   func(*hooks.Options)
+	wrap  func(hooks.Engine) hooks.Engine // nil = the engine as it is
 	stop  func()
 }
 
@@ -65,7 +66,10 @@ func (w *world) options(o *engine.Options) {
 func (w *world) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	s, e := w.hooks, adapter{w.Engine}
+	s, e := w.hooks, hooks.Engine(adapter{w.Engine})
+	if w.wrap != nil {
+		e = w.wrap(e)
+	}
 	wg.Go(func() { s.Run(ctx, e) })
 	w.stop = func() { cancel(); wg.Wait() }
 }

@@ -233,7 +233,7 @@ var fieldAbout = map[string]string{
 	".on": "Events: start is an attempt's, the others come once, when no further attempt follows.", "Hook.command": "Run as the job is, with the job as JSON on its standard input.",
 	"Hook.url":       "Gets a POST with the job as JSON, unsigned; http or https, no user in it. All who see the job see it.",
 	"HookList.hooks": "In the order of the settings.", "ConfiguredHook.name": "Name.", "ConfiguredHook.source": "`settings`, or `type NAME`.", "ConfiguredHook.queue": "Only jobs of this queue.", "ConfiguredHook.type": "Only jobs of this type.",
-	"ConfiguredHook.command": "Program and arguments.", "ConfiguredHook.url": "What comes after its ? is left out.", ".signed": "What is sent is signed.", "ConfiguredHook.timeout": "Seconds of one try.",
+	"ConfiguredHook.command": "Program and arguments.", "ConfiguredHook.url": "Scheme and host; what comes after them is left out.", ".signed": "What is sent is signed.", "ConfiguredHook.timeout": "Seconds of one try.",
 	".give_up_after": "Seconds after which no try follows.", ".last_error": "Of the last try that failed.", ".next_try": "When it is tried again, or may be.",
 	"Delivery.id": "Number, never reused.", "Delivery.event": "What happened.", "Delivery.attempt": "Of the job; 0 = it ended before its first.", "Delivery.seq": "Of the change that told of it.", "Delivery.hook": "`settings/NAME`, `type/NAME/N` or `job/N`.",
 	".receiver": "One of those that have their deliveries in order, by job.", "Delivery.state": "How far it is.", ".tries": "How many there were.", ".ended_at": "When it was done or given up.", "Delivery.run_id": "Of the command that runs.",

@@ -397,7 +397,7 @@ func TestStdinIsBounded(t *testing.T) {
 		"none":  {nil, "exit 0\n/dev/null"},
 		"empty": {[]byte{}, "exit 0\n"},
 		"all":   {make([]byte, wire.MaxStdin), fmt.Sprintf("exit %d\n", wire.MaxStdin)},
-		"more":  {make([]byte, wire.MaxStdin+1), "spawn prepare its standard input: it has 1048577 bytes; 1048576 are allowed: file too large"},
+		"more":  {make([]byte, wire.MaxStdin+1), fmt.Sprintf("spawn prepare its standard input: it has %d bytes; %d are allowed: file too large", wire.MaxStdin+1, wire.MaxStdin)},
 	} {
 		s := h.sh(id, "wc -c; readlink /proc/self/fd/0")
 		s.Stdin = tt.stdin

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -68,6 +69,18 @@ type DeliveryDoc struct {
 	Job  json.RawMessage `json:"job"`            // as it was then
 }
 
+// PlainJSON is v as JSON in which <, > and & stand for themselves: nothing of a delivery is shown as HTML, and
+// what is long with them would be six times as long.
+func PlainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
 // DeliveryUpdate is a delivery as it shall be.
 type DeliveryUpdate struct {
 	ID        int64
@@ -89,4 +102,6 @@ type RunEnd struct {
 	Problem string // "" = exit code 0
 	// Undone says that nothing was run, or that it was stopped with the service: no fault of its own.
 	Undone bool
+	// Stopped says of what is Undone that it was with the service.
+	Stopped bool
 }

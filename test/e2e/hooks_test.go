@@ -243,3 +243,39 @@ func TestHookCommandOutlivesSIGKILL(t *testing.T) {
 		t.Errorf("it ran %q (%v), %d tries", text, err, list[0].Tries)
 	}
 }
+
+// TestHookCommandOfALongRecord has a job with params and a result that are as long as may be, of characters that
+// JSON may escape: a hook's command reads all of it.
+func TestHookCommandOfALongRecord(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.start()
+	params := h.write("params.json", `{"p":"`+strings.Repeat("<", 1<<20-16)+`"}`)
+	id := h.add("--params", "@"+params, "--hook", fmt.Sprintf("success=cat >'%s'", h.Path("told")),
+		"--shell", `{ printf '{"r":"'; head -c 1048560 /dev/zero | tr '\0' '<'; printf '"}'; } >"$QUEUEMGR_DIR/new" && mv "$QUEUEMGR_DIR/new" "$QUEUEMGR_DIR/result.json"`)
+	if code := h.wait(id); code != 0 {
+		t.Fatalf("job wait exits %d\n%s", code, h.logs(id))
+	}
+	var list []job.Delivery
+	for deadline := time.Now().Add(limit); len(list) != 1 || list[0].State.Open(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("the hook was not told: %+v", list)
+		}
+		h.decode(h.must("hook", "deliveries", fmt.Sprint(id), "--json"), &list)
+	}
+	if list[0].State != job.DeliveryDone || list[0].Tries != 1 {
+		t.Errorf("the delivery: %+v", list[0])
+	}
+	text, err := os.ReadFile(h.Path("told"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told struct {
+		Params struct{ P string }
+		Result struct{ R string }
+	}
+	if err := json.Unmarshal(text, &told); err != nil || len(told.Params.P) != 1<<20-16 || len(told.Result.R) != 1048560 {
+		t.Errorf("told %d bytes, of them %d of params and %d of the result (%v)", len(text), len(told.Params.P), len(told.Result.R), err)
+	}
+	t.Logf("the record has %d bytes", len(text))
+}

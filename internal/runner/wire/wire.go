@@ -179,8 +179,9 @@ const (
 	MaxRefusedText = 256
 )
 
-// MaxStdin is the largest Start.Stdin in bytes.
-const MaxStdin = 1 << 20
+// MaxStdin is the largest Start.Stdin in bytes: a job's record, of which params and result have up to 1 MiB each
+// and may be several times as long once characters are escaped.
+const MaxStdin = 16 << 20
 
 // Lines of a datagram that a run sends to its NOTIFY_SOCKET, KEY=VALUE; others are ignored. See sd_notify(3).
 const (

@@ -48,7 +48,7 @@ func (s *Store) AddDeliveries(ctx context.Context, p store.AddDeliveries) ([]sto
 		op.since = "{}"
 	}
 	for i := range op.all {
-		doc, err := json.Marshal(&op.all[i].Doc)
+		doc, err := store.PlainJSON(&op.all[i].Doc)
 		if err != nil {
 			return nil, fmt.Errorf("encode a delivery of job %d: %w", op.all[i].JobID, err)
 		}

@@ -947,7 +947,7 @@ export interface components {
             timeout: number;
             /** @description Only jobs of this type. */
             type?: string;
-            /** @description What comes after its ? is left out. */
+            /** @description Scheme and host; what comes after them is left out. */
             url?: string;
         };
         /** @description What a browser logs in with: one of the two. */
