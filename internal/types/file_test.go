@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,12 +121,49 @@ func TestFileHooks(t *testing.T) {
 		"a": {{On: []job.HookEvent{job.HookFailure, job.HookStop}, Command: []string{"mail", "ops"}}},
 		"b": {{On: []job.HookEvent{job.HookSuccess}, URL: "https://ci.example.org/"}},
 	} {
-		k, err := r.Type(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(want, k.Hooks); d != "" {
+		if d := cmp.Diff(want, r.Hooks()[name]); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+	if n := len(r.Hooks()); n != 2 {
+		t.Errorf("%d types have hooks", n)
+	}
+}
+
+// TestHooksKeepSecrets: who delivers knows the whole of a hook's URL, and nobody is shown it.
+func TestHooksKeepSecrets(t *testing.T) {
+	file := "[types.a]\ncommand = [\"x\"]\nhooks = [{on = [\"failure\"], url = \"https://hooks.example.org/in?token=SECRET\"}]\n"
+	r := registry(t, map[string]string{"a.toml": file})
+	one, err := r.Type("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range append(r.Types(), *one) {
+		for _, h := range shown.Hooks {
+			if strings.Contains(h.URL, "SECRET") || !strings.HasPrefix(h.URL, "https://hooks.example.org/") || h.URL != job.ShownURL("https://hooks.example.org/in?token=SECRET") {
+				t.Errorf("shown is %s", h.URL)
+			}
+		}
+	}
+	one.Hooks[0].On[0] = job.HookStop
+	r.Hooks()["a"][0].On[0] = job.HookStop // both are copies
+	want := []job.Hook{{On: []job.HookEvent{job.HookFailure}, URL: "https://hooks.example.org/in?token=SECRET"}}
+	if d := cmp.Diff(want, r.Hooks()["a"]); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	write(t, r.o.Dir, map[string]string{"a.toml": strings.Replace(file, "SECRET", "OTHER", 1)})
+	if d := cmp.Diff([]string{"changed a: hooks"}, r.Reload()); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// TestReloadNamesEverything: whatever of a type changes has a name, and values are shown of what can't be a secret alone.
+func TestReloadNamesEverything(t *testing.T) {
+	noValue := []string{"Name", "Description", "Schema", "Example", "Hooks", "Problem"}
+	of := reflect.TypeFor[job.Type]()
+	for i := range of.NumField() {
+		if name := of.Field(i).Name; (labels[name] != "") == slices.Contains(noValue, name) {
+			t.Errorf("job.Type.%s: decide in difference what a reload says of it", name)
 		}
 	}
 }

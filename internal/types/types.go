@@ -168,7 +168,35 @@ func (k *kind) shown() job.Type {
 	t := k.Type
 	t.Secret, t.Command, t.SuccessCodes = slices.Clone(t.Secret), slices.Clone(t.Command), slices.Clone(t.SuccessCodes)
 	t.Schema, t.Example = slices.Clone(t.Schema), slices.Clone(t.Example)
+	t.Hooks = copyHooks(t.Hooks)
+	for i := range t.Hooks {
+		t.Hooks[i].URL = job.ShownURL(t.Hooks[i].URL)
+	}
 	return t
+}
+
+// Hooks returns the hooks of the types that have some, by the type's name, with all of their URLs: they
+// are for whoever calls them and may be shown to nobody.
+func (r *Registry) Hooks() map[string][]job.Hook {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	byType := map[string][]job.Hook{}
+	for _, kinds := range []map[string]*kind{r.files.kinds, r.fixed} {
+		for name, k := range kinds {
+			if len(k.Hooks) > 0 {
+				byType[name] = copyHooks(k.Hooks)
+			}
+		}
+	}
+	return byType
+}
+
+func copyHooks(list []job.Hook) []job.Hook {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].On, list[i].Command = slices.Clone(list[i].On), slices.Clone(list[i].Command)
+	}
+	return list
 }
 
 func (r *Registry) find(name string) (*kind, error) {
