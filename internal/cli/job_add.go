@@ -69,7 +69,7 @@ QUEUEMGR_HOOK_EVENT, or a web address. hook deliveries shows what became of it.
 ` + exitCodesHelp + "\n" + exitJobHelp,
 		Example: `  queuemgr job add -- make -j2 all
   queuemgr job add --shell 'pg_dump shop | zstd > /backup/shop.zst' --queue backup --timeout 2h
-  queuemgr job add --type files --params '{"op":"checksum","paths":["/srv/photos"]}'
+  queuemgr job add --type files --params '{"op":"checksum","sources":["/srv/photos"]}'
   queuemgr job add --type http --params @request.json --name ping
   queuemgr job add --file jobs.jsonl -q
   queuemgr job add --hook 'failure=mail -s "backup failed" ops' --webhook success,failure=https://ci.example.org/hooks -- ./backup.sh
