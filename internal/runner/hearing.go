@@ -58,6 +58,8 @@ type books interface {
 	speaker(runID string) (uid uint32, known, alive bool)
 	// leader returns the run whose leader, a child of this runner and not yet reaped, has the pid.
 	leader(pid int) (runID string, ok bool)
+	// account says whether a run that has not ended has the account.
+	account(uid uint32) bool
 }
 
 // heardRun is what one run has said and nobody asked for yet.
@@ -140,6 +142,23 @@ func (h *hearing) close() error {
 	}
 	h.readers.Wait()
 	return errors.Join(os.Remove(h.path), unix.Close(h.fd))
+}
+
+// mayBeOurs says whether a sender's account is that of a run, or may speak for all of them. Anybody on the machine can send:
+// what others send must cost next to nothing.
+func (h *hearing) mayBeOurs(uid uint32) bool {
+	if uid == 0 || uid == h.own {
+		return true
+	}
+	h.mu.Lock()
+	for _, of := range h.uids {
+		if of == uid {
+			h.mu.Unlock()
+			return true
+		}
+	}
+	h.mu.Unlock()
+	return h.books.account(uid)
 }
 
 // take gives a datagram to the run id, or keeps it for one that is not known yet.

@@ -219,6 +219,7 @@ func TestHostileMessages(t *testing.T) {
 	c.start(h.sh("victim", "echo up > "+up+"; exec sleep 1000"))
 	line()
 	const mine = "X_QUEUEMGR_RUN_ID=victim\n"
+	say(t, h, "garbage") // from now on this process is remembered, by a handle, as one of no run
 	say(t, h, mine+"STATUS=good\nX_QUEUEMGR_PROGRESS=50")
 	c.waitReport("victim", func(r *wire.Report) bool { return r.Status == "good" })
 	before := openFiles(t, p.cmd.Process.Pid)

@@ -46,6 +46,13 @@ func (c *Core) leader(pid int) (runID string, ok bool) {
 	return r.Intent.RunID, true
 }
 
+// account implements books.
+func (c *Core) account(uid uint32) bool {
+	c.ledger.RLock()
+	defer c.ledger.RUnlock()
+	return c.uids[uid] > 0
+}
+
 // HandleSaid takes word that runs have said something.
 func (c *Core) HandleSaid(runIDs []string) {
 	for _, id := range runIDs {

@@ -56,6 +56,9 @@ func (r *run) event(kind wire.Kind, at time.Time) *wire.Event {
 func (c *Core) add(r *run) {
 	c.ledger.Lock()
 	c.runs[r.id()] = r
+	if r.UID != nil && r.Exited == nil {
+		c.uids[*r.UID]++
+	}
 	c.ledger.Unlock()
 	c.order = append(c.order, r)
 	if r.Exited == nil {
@@ -115,6 +118,7 @@ func (c *Core) hold(r *run, p *Process) {
 	if r.UID == nil {
 		uid := p.UID
 		r.UID = &uid
+		c.uids[uid]++
 	}
 	if p.Child {
 		c.kids[p.PID] = r
@@ -127,6 +131,11 @@ func (c *Core) hold(r *run, p *Process) {
 func (c *Core) ended(r *run, e *wire.Event) {
 	c.ledger.Lock()
 	r.closed = true
+	if r.UID != nil {
+		if c.uids[*r.UID]--; c.uids[*r.UID] == 0 {
+			delete(c.uids, *r.UID)
+		}
+	}
 	c.ledger.Unlock()
 	c.lastWords(r, e, true)
 	r.Exited = c.numbered(e)
