@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/queuemgr/queuemgr/internal/runner/wire"
 )
@@ -105,5 +106,20 @@ func TestAccountsOfRuns(t *testing.T) {
 	}
 	if len(c.uids) > 0 {
 		t.Errorf("after the last one: %v", c.uids)
+	}
+}
+
+// TestEarlyWordsOfAnother: what was said before a fork is answered is the run's, unless it was said before its
+// process began: an earlier one had the pid.
+func TestEarlyWordsOfAnother(t *testing.T) {
+	now := ticksNow()
+	for ticks, want := range map[uint64]bool{now - 1: true, now: true, now + 1000: false} {
+		h := &hearing{own: 4343, runs: map[string]*heardRun{}, unborn: map[int]*heardRun{}}
+		d, _ := parseDatagram([]byte("STATUS=early"))
+		h.keep(&d, "", sender{pid: 77, uid: 4242}, time.Now())
+		s, any := h.said("run", &Process{PID: 77, UID: 4242, Ticks: ticks}, true)
+		if any != want || any && *s.Status != "early" || len(h.unborn) > 0 {
+			t.Errorf("begun %d ticks from now: %+v", int64(ticks-now), s)
+		}
 	}
 }

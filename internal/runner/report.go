@@ -168,7 +168,8 @@ func (c *Core) show(r *run) {
 	if r.voice != nil && r.voice.report.Progress != nil {
 		files[wire.FileProgress] = strconv.Itoa(*r.voice.report.Progress) + "\n"
 	}
-	if err := c.sys.Show(c.folder(r), files); err != nil {
+	if err := c.sys.Show(c.folder(r), files); err != nil && !r.unshown {
+		r.unshown = true
 		c.log.Warn("write the view of a job", "run", r.id(), "folder", r.Intent.Dir, "error", err)
 	}
 }

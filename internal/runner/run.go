@@ -18,6 +18,7 @@ type run struct {
 	voice     *voice      // nil while it has said nothing
 	closed    bool        // nothing is heard of it any more; guarded by Core.ledger
 	collected bool        // its result file was looked for
+	unshown   bool        // its folder could not be written, which was logged
 	stop      *stopping   // nil unless it is to be stopped
 	start     *wire.Start // until its process is there or cannot be
 }
