@@ -5,9 +5,11 @@ package types
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/queuemgr/queuemgr/internal/config"
@@ -303,10 +305,24 @@ func (k *kind) parameters(given json.RawMessage) (map[string]any, json.RawMessag
 	}
 	if k.value != nil {
 		if err := jobtype.Decode(full, fresh(k.value)); err != nil {
-			return nil, nil, k.refuse(&failure{rule: "decode", words: "can't be used: " + err.Error()})
+			return nil, nil, k.refuse(k.undecoded(err))
 		}
 	}
 	return tree, full, nil
+}
+
+// undecoded says that the parameters don't fit the type's fields. Where some are secret that is all of it, with the parameter
+// where it is known: err may quote values.
+func (k *kind) undecoded(err error) *failure {
+	if len(k.Secret) == 0 {
+		return &failure{rule: "decode", words: "can't be used: " + err.Error()}
+	}
+	f := &failure{rule: "decode", words: "do not fit the type's fields"}
+	if e := (*json.UnmarshalTypeError)(nil); errors.As(err, &e) && e.Field != "" {
+		name, _, _ := strings.Cut(e.Field, ".")
+		f.pointer, f.words = "/"+escape(name), "does not fit the type's field"
+	}
+	return f
 }
 
 // refuse returns the error of parameters.
