@@ -220,7 +220,7 @@ func (d *daemon) readSettings() (engine.Settings, job.Reloaded, error) {
 	what.Restart = d.c.Compare(c).Restart // what is in force is what the daemon began with
 	d.level.Set(c.LogLevel)
 	d.web.reload()
-	d.hooks.Set(configured, d.typeHooks())
+	d.hooks.Set(configured, d.types.Hooks())
 	if gate := d.gate.Load(); gate != nil {
 		gate.Sweep(context.Background())
 	}

@@ -19,7 +19,7 @@ func (d *daemon) openHooks(ctx context.Context) error {
 		return err
 	}
 	d.hooks, err = hooks.New(ctx, hooks.Options{
-		Store: d.store, Hooks: configured, Types: d.typeHooks(), Now: time.Now, Random: rand.Float64, After: after, Version: Version(), Log: d.log,
+		Store: d.store, Hooks: configured, Types: d.types.Hooks(), Now: time.Now, Random: rand.Float64, After: after, Version: Version(), Log: d.log,
 		NewRunID: func() string { return engine.HiddenPrefix + newRunID() },
 		RemoveLog: func(jobID, delivery int64) {
 			if err := joblog.RemoveHook(d.c.Paths.JobLogs(), jobID, delivery); err != nil {
@@ -53,17 +53,6 @@ func configuredHooks(c *config.Config) ([]hooks.Configured, error) {
 			Timeout: time.Duration(h.Timeout), GiveUp: time.Duration(h.GiveUp)})
 	}
 	return all, nil
-}
-
-// typeHooks returns the hooks of the job types that have some.
-func (d *daemon) typeHooks() map[string][]job.Hook {
-	byType := map[string][]job.Hook{}
-	for _, t := range d.types.Types() {
-		if len(t.Hooks) > 0 {
-			byType[t.Name] = t.Hooks
-		}
-	}
-	return byType
 }
 
 // hookEngine is the engine as hooks need it.

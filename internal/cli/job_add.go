@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,7 +63,8 @@ The flags are defaults for its lines.
 
 --type adds a job of a type, which makes its command of --params: JSON as it stands there, in a file (@FILE), or on
 standard input (-). queuemgr type list shows the types, queuemgr type show what the params of one may be. Params that the
-type calls secret are shown nowhere.
+type calls secret are shown nowhere: give them in a file or on standard input, since others on the machine see
+the words of a command in the list of processes, and the shell's history keeps them.
 
 --hook and --webhook tell others when the job starts or ends: a script, which gets the job as JSON on its standard input and
 QUEUEMGR_HOOK_EVENT, or a web address. hook deliveries shows what became of it.
@@ -69,7 +72,7 @@ QUEUEMGR_HOOK_EVENT, or a web address. hook deliveries shows what became of it.
 ` + exitCodesHelp + "\n" + exitJobHelp,
 		Example: `  queuemgr job add -- make -j2 all
   queuemgr job add --shell 'pg_dump shop | zstd > /backup/shop.zst' --queue backup --timeout 2h
-  queuemgr job add --type files --params '{"op":"checksum","paths":["/srv/photos"]}'
+  queuemgr job add --type files --params '{"op":"checksum","sources":["/srv/photos"]}'
   queuemgr job add --type http --params @request.json --name ping
   queuemgr job add --file jobs.jsonl -q
   queuemgr job add --hook 'failure=mail -s "backup failed" ops' --webhook success,failure=https://ci.example.org/hooks -- ./backup.sh
@@ -143,6 +146,9 @@ func runJobAdd(ctx context.Context, a *app, o addOptions) error {
 	if err != nil {
 		return err
 	}
+	if !o.quiet {
+		a.warnOfSecrets(o.params, j)
+	}
 	if !o.json || !o.wait {
 		if err := a.printAdded(o, j); err != nil {
 			return err
@@ -170,6 +176,25 @@ func runJobAdd(ctx context.Context, a *app, o addOptions) error {
 		}
 	}
 	return exitAs(j)
+}
+
+// warnOfSecrets says so when a secret was given in the command line itself, text being what --params has: the record shows
+// which of the params are secret.
+func (a *app) warnOfSecrets(text string, j *job.Job) {
+	var given, shown map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &given) != nil || json.Unmarshal(j.Params, &shown) != nil {
+		return // @FILE, or -
+	}
+	var names []string
+	for name := range given {
+		if string(shown[name]) == `"`+job.Redacted+`"` {
+			names = append(names, strconv.Quote(name))
+		}
+	}
+	slices.Sort(names)
+	if len(names) > 0 {
+		a.warn("secret (%s) in --params: others on this machine could see it in the list of processes, and the shell's history has it; next time --params @FILE or -", printable(strings.Join(names, ", ")))
+	}
 }
 
 func (a *app) printAdded(o addOptions, j *job.Job) error {

@@ -69,27 +69,30 @@ func runReport(ctx context.Context, a *app, given func(flag string) bool, o repo
 		text := strings.ToValidUTF8(o.status, "\uFFFD")
 		line(wire.SaysStatus, strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\x00", " ").Replace(text))
 	}
-	var large []byte
+	var file []byte
 	if given("result") {
 		result, err := a.reportedResult(o.result)
 		switch {
 		case err != nil:
 			return err
 		case len(result) > wire.MaxResult:
-			large = result
+			file = result
 		default:
 			line(wire.SaysResult, string(result))
+			if a.hasResultFile() {
+				file = result // the file wins over any message, and this is the later one
+			}
 		}
 	}
-	if len(lines) == 1 && large == nil {
+	if len(lines) == 1 && file == nil {
 		return usage("queuemgr report was given nothing to report", "give --progress, --status or --result")
 	}
 	if runID == "" || socket == "" {
 		return &exitError{code: exitFailed, err: &job.Error{Code: job.WrongState, Message: "this is no job of queuemgr: QUEUEMGR_RUN_ID and NOTIFY_SOCKET are not set, so there is nobody to report to",
 			Hint: "run it inside a job: queuemgr job add -- sh -c 'queuemgr report --progress 40'"}}
 	}
-	if large != nil {
-		if err := a.leaveResult(large); err != nil {
+	if file != nil {
+		if err := a.leaveResult(file); err != nil {
 			return err
 		}
 	}
@@ -133,7 +136,17 @@ func tooLarge(n, limit int) error {
 		Hint: "put it into a file that stays, and report the file's name"}
 }
 
-// leaveResult puts a result that no message can hold into the job's folder.
+// hasResultFile says whether an earlier result of the job is a file.
+func (a *app) hasResultFile() bool {
+	dir := a.env("QUEUEMGR_DIR")
+	if dir == "" || a.env("QUEUEMGR_PARAMS") == "" {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(dir, wire.FileResult))
+	return err == nil
+}
+
+// leaveResult puts a result into the job's folder.
 func (a *app) leaveResult(result []byte) error {
 	dir := a.env("QUEUEMGR_DIR")
 	if dir == "" || a.env("QUEUEMGR_PARAMS") == "" {

@@ -165,11 +165,14 @@ func (p *procView) write(dir string, j, before *job.Job) error {
 // put puts a file in place by rename, so that a reader never sees half of it.
 func put(dir, name, text string) error {
 	tmp := filepath.Join(dir, "."+name)
-	// What is there is no file of ours: one that was put in place is gone from here.
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
+	f, err := os.OpenFile(tmp, flags, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		// It is no file of ours: one that was put in place is gone from here.
+		if err = os.Remove(tmp); err == nil {
+			f, err = os.OpenFile(tmp, flags, 0o644)
+		}
 	}
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
 	}

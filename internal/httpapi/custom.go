@@ -33,7 +33,7 @@ func CheckCustom(list []Custom) error {
 		switch {
 		case !strings.HasPrefix(path, "/"):
 			return fmt.Errorf(`the route %q must be a path, or a method and a path, as "GET /api/custom"`, c.Pattern)
-		case path == "/" || strings.HasPrefix(path, "/{") && strings.HasSuffix(path, "...}"):
+		case ofThePage(path):
 			return fmt.Errorf("the route %q would take the place of the page: give it a path of its own, as /api/custom", c.Pattern)
 		case c.Handler == nil:
 			return fmt.Errorf("the route %q has no handler", c.Pattern)
@@ -45,6 +45,13 @@ func CheckCustom(list []Custom) error {
 		}
 	}
 	return nil
+}
+
+// ofThePage says whether the path of a pattern stands for what the page is at: /, its views, which are paths of one word
+// that only the page knows, and its files.
+func ofThePage(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first == "" || strings.Contains(first, "{") || first == "assets" || first == "index.html"
 }
 
 // add adds a pattern to mux: what http.ServeMux panics with is an error.

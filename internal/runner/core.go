@@ -18,9 +18,10 @@ type Core struct {
 	log     *slog.Logger
 	opts    CoreOptions
 
-	// ledger guards what speaker and leader read on behalf of another goroutine; this one alone writes it.
+	// ledger guards what books read on behalf of another goroutine; this one alone writes it.
 	ledger  sync.RWMutex
 	runs    map[string]*run
+	uids    map[uint32]int // accounts of runs that have not ended: how many
 	order   []*run         // of Welcome; may hold runs that are done
 	tokens  map[uint64]any // of Watch: *run for a leader, *member
 	lastTok uint64
@@ -87,7 +88,7 @@ const (
 func NewCore(sys System, j *Journal, opts CoreOptions) (*Core, error) {
 	c := &Core{
 		sys: sys, journal: j, log: opts.Log, opts: opts,
-		runs: map[string]*run{}, tokens: map[uint64]any{}, kids: map[int]*run{}, blind: map[*run]struct{}{},
+		runs: map[string]*run{}, uids: map[uint32]int{}, tokens: map[uint64]any{}, kids: map[int]*run{}, blind: map[*run]struct{}{},
 		flying: map[string]uint64{}, suspects: map[int]uint64{},
 	}
 	if err := c.recover(); err != nil {

@@ -58,14 +58,18 @@ type books interface {
 	speaker(runID string) (uid uint32, known, alive bool)
 	// leader returns the run whose leader, a child of this runner and not yet reaped, has the pid.
 	leader(pid int) (runID string, ok bool)
+	// account says whether a run that has not ended has the account.
+	account(uid uint32) bool
 }
 
 // heardRun is what one run has said and nobody asked for yet.
 type heardRun struct {
 	Said
-	uid    uint32 // of unborn: who sent it
-	queued bool   // in told
-	before bool   // told of once
+	uid     uint32 // of unborn: who sent it
+	ticks   uint64 // of unborn: when it was heard last; see ticksNow
+	queued  bool   // in told
+	before  bool   // told of once
+	foreign int    // refused messages of other accounts
 }
 
 const (
@@ -75,6 +79,8 @@ const (
 	firstPause = 10 * time.Millisecond
 	// maxUnborn bounds what is kept for runs that are not known yet.
 	maxUnborn = 64
+	// maxForeign is how many refusals of others' messages a run is told in words: they leave room for those of its own.
+	maxForeign = 2
 	// dropPause is the time between two lines of log about what belongs to no run.
 	dropPause = time.Minute
 )
@@ -142,6 +148,23 @@ func (h *hearing) close() error {
 	return errors.Join(os.Remove(h.path), unix.Close(h.fd))
 }
 
+// mayBeOurs says whether a sender's account is that of a run, or may speak for all of them. Anybody on the machine can send:
+// what others send must cost next to nothing.
+func (h *hearing) mayBeOurs(uid uint32) bool {
+	if uid == 0 || uid == h.own {
+		return true
+	}
+	h.mu.Lock()
+	for _, of := range h.uids {
+		if of == uid {
+			h.mu.Unlock()
+			return true
+		}
+	}
+	h.mu.Unlock()
+	return h.books.account(uid)
+}
+
 // take gives a datagram to the run id, or keeps it for one that is not known yet.
 func (h *hearing) take(id string, unborn bool, d *datagram, wrong string, from sender, now time.Time) {
 	h.mu.Lock()
@@ -164,7 +187,11 @@ func (h *hearing) take(id string, unborn bool, d *datagram, wrong string, from s
 		h.runs[id] = r
 	}
 	if from.uid != uid && from.uid != 0 && from.uid != h.own {
-		r.refuse(fmt.Sprintf("a message in the name of this job from user %d, process %d", from.uid, from.pid))
+		if r.foreign++; r.foreign <= maxForeign {
+			r.refuse(fmt.Sprintf("a message in the name of this job from user %d, process %d", from.uid, from.pid))
+		} else {
+			r.More++
+		}
 		h.tell(id, r, now)
 		return
 	}
@@ -202,6 +229,7 @@ func (h *hearing) keep(d *datagram, wrong string, from sender, now time.Time) {
 		r = &heardRun{uid: from.uid}
 		h.unborn[from.pid] = r
 	}
+	r.ticks = ticksNow()
 	r.hear(d, wrong, now)
 }
 
@@ -265,7 +293,8 @@ func (h *hearing) said(id string, p *Process, last bool) (s Said, any bool) {
 	if p != nil && len(h.unborn) > 0 {
 		if early := h.unborn[p.PID]; early != nil {
 			delete(h.unborn, p.PID)
-			if early.uid == p.UID || early.uid == 0 || early.uid == h.own {
+			stale := early.ticks > 0 && early.ticks < p.Ticks // of an earlier process with the pid
+			if !stale && (early.uid == p.UID || early.uid == 0 || early.uid == h.own) {
 				if r != nil { // the later counts, as always
 					early.join(&r.Said)
 				}

@@ -219,6 +219,7 @@ func TestHostileMessages(t *testing.T) {
 	c.start(h.sh("victim", "echo up > "+up+"; exec sleep 1000"))
 	line()
 	const mine = "X_QUEUEMGR_RUN_ID=victim\n"
+	say(t, h, "garbage") // from now on this process is remembered, by a handle, as one of no run
 	say(t, h, mine+"STATUS=good\nX_QUEUEMGR_PROGRESS=50")
 	c.waitReport("victim", func(r *wire.Report) bool { return r.Status == "good" })
 	before := openFiles(t, p.cmd.Process.Pid)
@@ -372,10 +373,10 @@ func TestAnotherAccountsMessages(t *testing.T) {
 	s.Cwd = "/"
 	c.start(s)
 	c.waitStarted("anna")
-	as := func(uid uint32, text string) {
+	as := func(uid uint32, texts ...string) {
 		t.Helper()
-		cmd := exec.Command("/bin/sh", "-c", `exec python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), sys.argv[1])' "$@"`, "sh",
-			notifyPath(h.socket()), text)
+		cmd := exec.Command("/bin/sh", "-c", `exec python3 -c 'import socket,sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); [s.sendto(text.encode(), sys.argv[1]) for text in sys.argv[2:]]' "$@"`, "sh")
+		cmd.Args = append(append(cmd.Args, notifyPath(h.socket())), texts...)
 		cmd.Dir = "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: 31901}}
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -384,11 +385,12 @@ func TestAnotherAccountsMessages(t *testing.T) {
 	}
 	as(bert, "X_QUEUEMGR_RUN_ID=anna\nSTATUS=bert was here")
 	as(daemonUID, "X_QUEUEMGR_RUN_ID=anna\nSTATUS=daemon was here")
-	as(bert, "STATUS=bert was here")
+	// The last one is counted, and leaves room for what anna does wrong.
+	as(bert, "STATUS=bert was here", "X_QUEUEMGR_RUN_ID=anna\nSTATUS=bert was here again")
 	as(anna, "X_QUEUEMGR_RUN_ID=anna\nX_QUEUEMGR_PROGRESS=10")
 	say(t, h, "X_QUEUEMGR_RUN_ID=anna\nSTATUS=root says")
 	rep := c.waitReport("anna", func(r *wire.Report) bool { return r.Status == "root says" })
-	if *rep.Progress != 10 || len(rep.Refused) != 2 ||
+	if *rep.Progress != 10 || len(rep.Refused) != 2 || rep.RefusedMore != 1 ||
 		!strings.Contains(rep.Refused[0], fmt.Sprintf("from user %d", bert)) || !strings.Contains(rep.Refused[1], fmt.Sprintf("from user %d", daemonUID)) {
 		t.Errorf("%+v", rep)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -66,6 +67,16 @@ func readFile(path string, buf []byte) ([]byte, error) {
 		}
 		buf = buf[:len(buf)+n]
 	}
+}
+
+// readAtMost reads a /proc file of at most limit bytes; whole is false for a larger one, which is not read to its end.
+func readAtMost(path string, limit int) (b []byte, whole bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	b, err = io.ReadAll(io.LimitReader(f, int64(limit)+1))
+	return b, len(b) <= limit, errors.Join(err, f.Close())
 }
 
 // stat reads the facts of one process, its run id excepted.

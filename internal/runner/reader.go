@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -26,13 +27,16 @@ type reader struct {
 	oob    []byte
 	msg    unix.Msghdr
 	iov    unix.Iovec
-	kin    []relative
+	kin    []relative // that belong to runs, the one heard of last at the end
+	others []relative // that belong to none, so too
 	lastID string
 }
 
 const (
-	// maxKin is how many senders that are no leaders are remembered.
+	// maxKin is how many senders that are no leaders are remembered, and how many that belong to no run.
 	maxKin = 16
+	// maxEnviron bounds how much of a sender's environment is read: it may have gigabytes.
+	maxEnviron = 256 << 10
 	// maxParents is how far up a sender's parents are looked at.
 	maxParents = 64
 	// maxReaders bounds those that are held.
@@ -60,8 +64,10 @@ func (r *reader) run() {
 		r.drain()
 		r.done <- struct{}{}
 	}
-	for i := range r.kin {
-		_ = unix.Close(r.kin[i].fd) // nothing is left to do with it
+	for _, list := range [][]relative{r.kin, r.others} {
+		for i := range list {
+			_ = unix.Close(list[i].fd) // nothing is left to do with it
+		}
 	}
 }
 
@@ -172,7 +178,7 @@ func (r *reader) take(b []byte, from sender, whole bool, now time.Time) {
 	if d.runID != nil {
 		id = r.name(d.runID)
 	} else {
-		id, unborn = r.whose(from.pid)
+		id, unborn = r.whose(from)
 	}
 	r.h.take(id, unborn, &d, wrong, from, now)
 }
@@ -185,50 +191,73 @@ func (r *reader) name(b []byte) string {
 	return r.lastID
 }
 
-// relative is a process that is no leader and belongs to a run. The handle shows for how long the number
-// is still the same process.
+// relative is a process that is no leader, and the run that it belongs to. The handle shows for how long the
+// number is still the same process.
 type relative struct {
 	pid, fd int
-	runID   string
+	runID   string // "" = none
 }
 
-// whose finds the run that the process pid belongs to. unborn says that it is a child of the runner whose
+// whose finds the run that a sender belongs to. unborn says that it is a child of the runner whose
 // fork is not answered yet.
-func (r *reader) whose(pid int) (runID string, unborn bool) {
+func (r *reader) whose(from sender) (runID string, unborn bool) {
+	pid := from.pid
 	if pid <= 0 {
 		return "", false // of another pid namespace
+	}
+	if !r.h.mayBeOurs(from.uid) {
+		return "", false
 	}
 	if id, ok := r.h.books.leader(pid); ok {
 		return id, false
 	}
-	for i, k := range r.kin {
-		if k.pid != pid {
-			continue
-		}
-		if stillThere(k.fd) {
+	for _, list := range []*[]relative{&r.kin, &r.others} {
+		if k, known := recall(list, pid); known {
 			return k.runID, false
 		}
-		_ = unix.Close(k.fd) // nothing is left to do with it
-		r.kin = append(r.kin[:i], r.kin[i+1:]...)
-		break
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		fd = -1 // gone and reaped, or out of descriptors
 	}
-	id, unborn := r.search(pid)
-	if id == "" || fd < 0 || !stillThere(fd) {
-		if fd >= 0 {
-			_ = unix.Close(fd) // nothing is left to do with it
-		}
-		return id, unborn
+	id, below := r.search(pid)
+	if fd >= 0 && (id == "" && below > 0 || !stillThere(fd)) {
+		_ = unix.Close(fd) // nothing is left to do with it
+		fd = -1
 	}
-	if len(r.kin) == maxKin {
-		_ = unix.Close(r.kin[0].fd) // nothing is left to do with it
-		r.kin = append(r.kin[:0], r.kin[1:]...)
+	if fd < 0 {
+		return id, id == "" && below == 1
 	}
-	r.kin = append(r.kin, relative{pid: pid, fd: fd, runID: id})
+	list := &r.kin
+	if id == "" {
+		list = &r.others
+	}
+	remember(list, relative{pid: pid, fd: fd, runID: id})
 	return id, false
+}
+
+// recall finds a process that is remembered and has not ended.
+func recall(list *[]relative, pid int) (relative, bool) {
+	i := slices.IndexFunc(*list, func(k relative) bool { return k.pid == pid })
+	if i < 0 {
+		return relative{}, false
+	}
+	k := (*list)[i]
+	if stillThere(k.fd) {
+		return k, true
+	}
+	_ = unix.Close(k.fd) // nothing is left to do with it
+	*list = slices.Delete(*list, i, i+1)
+	return relative{}, false
+}
+
+// remember adds k to list, in place of the oldest where it is full.
+func remember(list *[]relative, k relative) {
+	if len(*list) == maxKin {
+		_ = unix.Close((*list)[0].fd) // nothing is left to do with it
+		*list = slices.Delete(*list, 0, 1)
+	}
+	*list = append(*list, k)
 }
 
 // stillThere says whether the process of a pidfd has not ended.
@@ -242,29 +271,42 @@ func stillThere(fd int) bool {
 	}
 }
 
-// search looks for a run in what /proc tells: the run id of the environment, the session, the parents.
-func (r *reader) search(pid int) (runID string, unborn bool) {
-	if b, err := readFile("/proc/"+strconv.Itoa(pid)+"/environ", nil); err == nil {
-		id := variable(b, runIDVariable)
-		if _, _, alive := r.h.books.speaker(id); alive && id != "" {
-			return id, false
-		}
-	}
+// search looks for a run in what /proc tells: the session and the parents, then the run id of the environment. below says how far
+// below this process pid is: 0 = not; 1 = a child that leads its session, as a run does whose fork is not
+// answered yet; 2 = another one, which may
+// belong to such a run, or nobody knows.
+func (r *reader) search(pid int) (runID string, below int) {
 	self := os.Getpid()
 	for depth, at := 0, pid; at > 1 && depth < maxParents; depth++ {
 		info, err := r.h.proc.stat(at)
 		if err != nil {
+			below = 2 // gone, or this process is out of descriptors: nobody knows
 			break
 		}
 		for _, p := range []int{at, info.Session} {
 			if id, ok := r.h.books.leader(p); ok {
-				return id, false
+				return id, below
 			}
 		}
 		if info.PPID == self {
-			return "", at == pid && info.Session == pid // the leader of a session, as every run's is
+			below = 2
+			if at == pid && info.Session == pid {
+				below = 1
+			}
+			break
 		}
 		at = info.PPID
 	}
-	return "", false
+	b, whole, err := readAtMost("/proc/"+strconv.Itoa(pid)+"/environ", maxEnviron)
+	if outOf(err) {
+		return "", max(below, 2)
+	}
+	if err != nil || !whole {
+		return "", below
+	}
+	id := variable(b, runIDVariable)
+	if _, _, alive := r.h.books.speaker(id); alive && id != "" {
+		return id, below
+	}
+	return "", below
 }

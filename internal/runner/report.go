@@ -46,6 +46,13 @@ func (c *Core) leader(pid int) (runID string, ok bool) {
 	return r.Intent.RunID, true
 }
 
+// account implements books.
+func (c *Core) account(uid uint32) bool {
+	c.ledger.RLock()
+	defer c.ledger.RUnlock()
+	return c.uids[uid] > 0
+}
+
 // HandleSaid takes word that runs have said something.
 func (c *Core) HandleSaid(runIDs []string) {
 	for _, id := range runIDs {
@@ -161,7 +168,8 @@ func (c *Core) show(r *run) {
 	if r.voice != nil && r.voice.report.Progress != nil {
 		files[wire.FileProgress] = strconv.Itoa(*r.voice.report.Progress) + "\n"
 	}
-	if err := c.sys.Show(c.folder(r), files); err != nil {
+	if err := c.sys.Show(c.folder(r), files); err != nil && !r.unshown {
+		r.unshown = true
 		c.log.Warn("write the view of a job", "run", r.id(), "folder", r.Intent.Dir, "error", err)
 	}
 }

@@ -18,6 +18,7 @@ type run struct {
 	voice     *voice      // nil while it has said nothing
 	closed    bool        // nothing is heard of it any more; guarded by Core.ledger
 	collected bool        // its result file was looked for
+	unshown   bool        // its folder could not be written, which was logged
 	stop      *stopping   // nil unless it is to be stopped
 	start     *wire.Start // until its process is there or cannot be
 }
@@ -56,6 +57,9 @@ func (r *run) event(kind wire.Kind, at time.Time) *wire.Event {
 func (c *Core) add(r *run) {
 	c.ledger.Lock()
 	c.runs[r.id()] = r
+	if r.UID != nil && r.Exited == nil {
+		c.uids[*r.UID]++
+	}
 	c.ledger.Unlock()
 	c.order = append(c.order, r)
 	if r.Exited == nil {
@@ -115,6 +119,7 @@ func (c *Core) hold(r *run, p *Process) {
 	if r.UID == nil {
 		uid := p.UID
 		r.UID = &uid
+		c.uids[uid]++
 	}
 	if p.Child {
 		c.kids[p.PID] = r
@@ -127,6 +132,11 @@ func (c *Core) hold(r *run, p *Process) {
 func (c *Core) ended(r *run, e *wire.Event) {
 	c.ledger.Lock()
 	r.closed = true
+	if r.UID != nil {
+		if c.uids[*r.UID]--; c.uids[*r.UID] == 0 {
+			delete(c.uids, *r.UID)
+		}
+	}
 	c.ledger.Unlock()
 	c.lastWords(r, e, true)
 	r.Exited = c.numbered(e)

@@ -207,6 +207,11 @@ func (f *fromFile) fill(k *kind, members map[string]any) error {
 
 // finish checks what members of a type say together.
 func (f *fromFile) finish(k *kind) error {
+	for _, name := range k.schema.secrets() {
+		if !slices.Contains(k.Secret, name) {
+			k.Secret = append(k.Secret, name)
+		}
+	}
 	known := slices.Sorted(maps.Keys(k.schema.root.Properties))
 	for _, name := range k.Secret {
 		if !slices.Contains(known, name) {
@@ -368,7 +373,6 @@ func (f *fromFile) params(k *kind, table map[string]any) error {
 			required = append(required, name)
 		}
 		if secret {
-			k.Secret = append(k.Secret, name)
 			rules["writeOnly"] = true
 		}
 		text, err := asJSON(rules)

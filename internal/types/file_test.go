@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +112,25 @@ func TestFileSchema(t *testing.T) {
 	}
 }
 
+// TestFileSchemaSecrets: what a schema calls writeOnly is as secret as what the type calls secret.
+func TestFileSchemaSecrets(t *testing.T) {
+	schema := `{"type":"object","properties":{"token":{"type":"string","writeOnly":true},"key":{"type":"object","writeOnly":true},"name":{"type":"string"}}}`
+	for name, text := range map[string]string{
+		"schema": "secret = [\"token\"]\nschema = '" + schema + "'\n",
+		"params": "[types.a.params]\ntoken = { type = \"string\", writeOnly = true }\nkey = { type = \"object\", secret = true }\nname = { type = \"string\" }\n",
+	} {
+		r := registry(t, map[string]string{"a.toml": "[types.a]\ncommand = [\"x\", \"{name}\"]\n" + text})
+		s := job.Spec{Type: "a", Params: json.RawMessage(`{"token":"T","key":{"k":1},"name":"n"}`)}
+		full, err := r.Prepare(&s)
+		if err != nil {
+			t.Fatal(name, err, r.Problems())
+		}
+		if string(s.Params) != `{"key":"(secret)","name":"n","token":"(secret)"}` || !strings.Contains(string(full), `"T"`) {
+			t.Errorf("%s: on record is %s, the job gets %s", name, s.Params, full)
+		}
+	}
+}
+
 func TestFileHooks(t *testing.T) {
 	r := registry(t, map[string]string{"a.toml": "[types.a]\ncommand = [\"x\"]\nhooks = [{on = [\"failure\", \"stop\"], command = [\"mail\", \"ops\"]}]\n\n[[types.b.hooks]]\non = [\"success\"]\nurl = \"https://ci.example.org/\"\n[types.b]\ncommand = [\"x\"]\n"})
 	if p := r.Problems(); len(p) > 0 {
@@ -119,12 +140,49 @@ func TestFileHooks(t *testing.T) {
 		"a": {{On: []job.HookEvent{job.HookFailure, job.HookStop}, Command: []string{"mail", "ops"}}},
 		"b": {{On: []job.HookEvent{job.HookSuccess}, URL: "https://ci.example.org/"}},
 	} {
-		k, err := r.Type(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(want, k.Hooks); d != "" {
+		if d := cmp.Diff(want, r.Hooks()[name]); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+	if n := len(r.Hooks()); n != 2 {
+		t.Errorf("%d types have hooks", n)
+	}
+}
+
+// TestHooksKeepSecrets: who delivers knows the whole of a hook's URL, and nobody is shown it.
+func TestHooksKeepSecrets(t *testing.T) {
+	file := "[types.a]\ncommand = [\"x\"]\nhooks = [{on = [\"failure\"], url = \"https://hooks.example.org/in?token=SECRET\"}]\n"
+	r := registry(t, map[string]string{"a.toml": file})
+	one, err := r.Type("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range append(r.Types(), *one) {
+		for _, h := range shown.Hooks {
+			if strings.Contains(h.URL, "SECRET") || !strings.HasPrefix(h.URL, "https://hooks.example.org/") || h.URL != job.ShownURL("https://hooks.example.org/in?token=SECRET") {
+				t.Errorf("shown is %s", h.URL)
+			}
+		}
+	}
+	one.Hooks[0].On[0] = job.HookStop
+	r.Hooks()["a"][0].On[0] = job.HookStop // both are copies
+	want := []job.Hook{{On: []job.HookEvent{job.HookFailure}, URL: "https://hooks.example.org/in?token=SECRET"}}
+	if d := cmp.Diff(want, r.Hooks()["a"]); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+	write(t, r.o.Dir, map[string]string{"a.toml": strings.Replace(file, "SECRET", "OTHER", 1)})
+	if d := cmp.Diff([]string{"changed a: hooks"}, r.Reload()); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// TestReloadNamesEverything: whatever of a type changes has a name, and values are shown of what can't be a secret alone.
+func TestReloadNamesEverything(t *testing.T) {
+	noValue := []string{"Name", "Description", "Schema", "Example", "Hooks", "Problem"}
+	of := reflect.TypeFor[job.Type]()
+	for i := range of.NumField() {
+		if name := of.Field(i).Name; (labels[name] != "") == slices.Contains(noValue, name) {
+			t.Errorf("job.Type.%s: decide in difference what a reload says of it", name)
 		}
 	}
 }
@@ -166,6 +224,10 @@ func TestFileMistakes(t *testing.T) {
 		{"both", "[types.a]\ncommand = [\"x\"]\nschema = '{\"type\":\"object\"}'\n[types.a.params]\n", "params are described already"},
 		{"schema", "[types.a]\ncommand = [\"x\"]\nschema = '{'\n", "a.toml:3:1: schema: it is not JSON"},
 		{"schema of a list", "[types.a]\ncommand = [\"x\"]\nschema = '{\"type\":\"array\"}'\n", `a.toml:3:1: schema: it must have type = "object"`},
+		{"part that is writeOnly", "[types.a]\ncommand = [\"x\"]\nschema = '{\"type\":\"object\",\"properties\":{\"login\":{\"type\":\"object\",\"properties\":{\"password\":{\"type\":\"string\",\"writeOnly\":true}}}}}'\n", "a.toml:3:1: the schema of login.password: only a parameter as a whole can be writeOnly"},
+		{"part of short form", "[types.a]\ncommand = [\"x\"]\n[types.a.params]\nlogins = { type = \"array\", items = { type = \"string\", writeOnly = true } }\n", "only a parameter as a whole can be writeOnly"},
+		{"all writeOnly", "[types.a]\ncommand = [\"x\"]\nschema = '{\"type\":\"object\",\"writeOnly\":true}'\n", "only a parameter as a whole can be writeOnly"},
+		{"secret in command by schema", "[types.a]\ncommand = [\"x\", \"{t}\"]\nschema = '{\"type\":\"object\",\"properties\":{\"t\":{\"type\":\"string\",\"writeOnly\":true}}}'\n", "{t} is secret"},
 		{"reference", "[types.a]\ncommand = [\"x\"]\nschema = '{\"type\":\"object\",\"$ref\":\"https://example.org/x\"}'\n", "a.toml:3:1: schema: it is no JSON Schema"},
 		{"example", "[types.a]\ncommand = [\"x\"]\nexample = { n = 1 }\n", "a.toml:3:1: example: params/n is no parameter that there is"},
 		{"twice", good, "b.toml:1:8"},

@@ -63,6 +63,8 @@ func difference(old, now job.Type) []string {
 		switch name {
 		case "Schema":
 			words = append(words, "parameters")
+		case "Hooks": // their URLs and commands may hold secrets
+			words = append(words, "hooks")
 		case "Problem":
 			words = append(words, "it can be used again")
 		case "Example", "Description":

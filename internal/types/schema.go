@@ -33,7 +33,7 @@ func compile(text json.RawMessage) (*schema, error) {
 	if s.root.Type != "object" {
 		return nil, errors.New(`it must have type = "object": parameters have names`)
 	}
-	if err := checkKeywords(s.root, ""); err != nil {
+	if err := checkKeywords(s.root, "", 0); err != nil {
 		return nil, err
 	}
 	var err error
@@ -49,7 +49,12 @@ var keywords = []string{"type", "description", "title", "default", "enum", "cons
 	"multipleOf", "minLength", "maxLength", "pattern", "format", "items", "minItems", "maxItems", "uniqueItems", "properties", "required",
 	"additionalProperties", "examples", "anyOf", "oneOf", "allOf", "not"}
 
-func checkKeywords(s *jsonschema.Schema, at string) error {
+// checkKeywords checks s; level is 0 for the whole schema, 1 for a parameter, 2 for what is within one or elsewhere.
+func checkKeywords(s *jsonschema.Schema, at string, level int) error {
+	if s.WriteOnly && level != 1 {
+		// A record hides parameters as a whole; who wrote this counts on that it is hidden.
+		return &keywordError{at: at, word: "writeOnly", says: "only a parameter as a whole can be writeOnly, which is secret, no part of one", hint: "make all of it secret, or a parameter of its own"}
+	}
 	for name := range s.Extra {
 		if strings.HasPrefix(name, "x-") {
 			continue
@@ -69,14 +74,15 @@ func checkKeywords(s *jsonschema.Schema, at string) error {
 			return e
 		}
 	}
-	below := func(name string, s *jsonschema.Schema) error {
+	within := func(name string, s *jsonschema.Schema, level int) error {
 		if s == nil {
 			return nil
 		}
-		return checkKeywords(s, join(at, name))
+		return checkKeywords(s, join(at, name), level)
 	}
+	below := func(name string, s *jsonschema.Schema) error { return within(name, s, 2) }
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
-		if err := below(name, s.Properties[name]); err != nil {
+		if err := within(name, s.Properties[name], min(level+1, 2)); err != nil {
 			return err
 		}
 	}
@@ -102,6 +108,16 @@ func checkKeywords(s *jsonschema.Schema, at string) error {
 	return nil
 }
 
+// secrets returns the parameters that are writeOnly.
+func (s *schema) secrets() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.root.Properties)) {
+		if s.root.Properties[name].WriteOnly {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func join(at, name string) string {
 	if at == "" || name == "" {
 		return at + name
@@ -113,12 +129,15 @@ func join(at, name string) string {
 var kinds = []string{"string", "integer", "number", "boolean", "array", "object", "null"}
 
 // keywordError is a word in a schema that is none of JSON Schema's: the keyword word, or its value is.
-type keywordError struct{ at, word, is, hint string } // at: names of properties, joined by dots
+type keywordError struct{ at, word, is, says, hint string } // at: names of properties, joined by dots; says: what is wrong, where it is another thing
 
 func (e *keywordError) Error() string {
 	where := ""
 	if e.at != "" {
 		where = " of " + e.at
+	}
+	if e.says != "" {
+		return fmt.Sprintf("the schema%s: %s", where, e.says)
 	}
 	if e.is != "" {
 		return fmt.Sprintf("unknown %s %q%s in the schema", e.word, e.is, where)

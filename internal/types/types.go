@@ -5,9 +5,11 @@ package types
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/queuemgr/queuemgr/internal/config"
@@ -168,7 +170,35 @@ func (k *kind) shown() job.Type {
 	t := k.Type
 	t.Secret, t.Command, t.SuccessCodes = slices.Clone(t.Secret), slices.Clone(t.Command), slices.Clone(t.SuccessCodes)
 	t.Schema, t.Example = slices.Clone(t.Schema), slices.Clone(t.Example)
+	t.Hooks = copyHooks(t.Hooks)
+	for i := range t.Hooks {
+		t.Hooks[i].URL = job.ShownURL(t.Hooks[i].URL)
+	}
 	return t
+}
+
+// Hooks returns the hooks of the types that have some, by the type's name, with all of their URLs: they
+// are for whoever calls them and may be shown to nobody.
+func (r *Registry) Hooks() map[string][]job.Hook {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	byType := map[string][]job.Hook{}
+	for _, kinds := range []map[string]*kind{r.files.kinds, r.fixed} {
+		for name, k := range kinds {
+			if len(k.Hooks) > 0 {
+				byType[name] = copyHooks(k.Hooks)
+			}
+		}
+	}
+	return byType
+}
+
+func copyHooks(list []job.Hook) []job.Hook {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].On, list[i].Command = slices.Clone(list[i].On), slices.Clone(list[i].Command)
+	}
+	return list
 }
 
 func (r *Registry) find(name string) (*kind, error) {
@@ -275,10 +305,24 @@ func (k *kind) parameters(given json.RawMessage) (map[string]any, json.RawMessag
 	}
 	if k.value != nil {
 		if err := jobtype.Decode(full, fresh(k.value)); err != nil {
-			return nil, nil, k.refuse(&failure{rule: "decode", words: "can't be used: " + err.Error()})
+			return nil, nil, k.refuse(k.undecoded(err))
 		}
 	}
 	return tree, full, nil
+}
+
+// undecoded says that the parameters don't fit the type's fields. Where some are secret that is all of it, with the parameter
+// where it is known: err may quote values.
+func (k *kind) undecoded(err error) *failure {
+	if len(k.Secret) == 0 {
+		return &failure{rule: "decode", words: "can't be used: " + err.Error()}
+	}
+	f := &failure{rule: "decode", words: "do not fit the type's fields"}
+	if e := (*json.UnmarshalTypeError)(nil); errors.As(err, &e) && e.Field != "" {
+		name, _, _ := strings.Cut(e.Field, ".")
+		f.pointer, f.words = "/"+escape(name), "does not fit the type's field"
+	}
+	return f
 }
 
 // refuse returns the error of parameters.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +80,7 @@ func TestPrepareGo(t *testing.T) {
 		{name: "defaults", params: `{"source":"a.png"}`, full: `{"quality":90,"source":"a.png","width":800}`},
 		{name: "all", params: `{"source":"a<b&c.png","width":10,"mode":"fit","sizes":[1,2],"wait":"1m","until":"2026-01-02T03:04:05Z","labels":{"a":"b"},"quality":1,"where":{"x":1}}`,
 			full: `{"labels":{"a":"b"},"mode":"fit","quality":1,"sizes":[1,2],"source":"a<b&c.png","until":"2026-01-02T03:04:05Z","wait":"1m","where":{"x":1,"y":0.5},"width":10}`},
-		{name: "no int to Go", params: `{"source":"a","width":10.0}`, field: "params", words: "do not fit"}, // told before the job runs
+		{name: "no int to Go", params: `{"source":"a","width":10.0}`, field: "params/width", words: "does not fit"}, // told before the job runs
 		{name: "secret", params: `{"source":"a","password":"hunter2"}`, full: `{"password":"hunter2","quality":90,"source":"a","width":800}`,
 			shown: `{"password":"(secret)","quality":90,"source":"a","width":800}`},
 		{name: "no params", params: ``, field: "params/source", words: "is missing (rule required of type resize)", hint: "queuemgr type show resize"},
@@ -94,7 +95,7 @@ func TestPrepareGo(t *testing.T) {
 		{name: "below", params: `{"source":"a","where":{"x":1,"z":2}}`, field: "params/where/z", words: "is no parameter"},
 		{name: "duration", params: `{"source":"a","wait":"soon"}`, field: "params/wait", words: `number of seconds, or a text as "1h30m"`},
 		{name: "time", params: `{"source":"a","until":"tomorrow"}`, field: "params/until", words: "must be a time as"},
-		{name: "no such day", params: `{"source":"a","until":"2026-02-31T00:00:00Z"}`, field: "params", words: "can't be used"},
+		{name: "no such day", params: `{"source":"a","until":"2026-02-31T00:00:00Z"}`, field: "params", words: "do not fit"},
 		{name: "map", params: `{"source":"a","labels":{"a/b~":7}}`, field: "params/labels/a~1b~0", words: "must be a text"},
 		{name: "byte", params: `{"source":"a","quality":256}`, field: "params/quality", words: "must be at most 255 (rule maximum"},
 		{name: "redacted", params: `{"source":"a","password":"(secret)"}`, field: "params/password", words: "rule secret"},
@@ -256,5 +257,18 @@ func BenchmarkPrepare(b *testing.B) {
 		if _, err := r.Prepare(&s); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestUndecodedKeepsSecrets: what a decoder says may quote values.
+func TestUndecodedKeepsSecrets(t *testing.T) {
+	err := fmt.Errorf("do not fit: %w", &json.UnmarshalTypeError{Value: "number 123456", Type: reflect.TypeFor[int8](), Field: "pin.first"})
+	k := &kind{Type: job.Type{Name: "x", Secret: []string{"pin"}}}
+	if got := k.refuse(k.undecoded(err)); strings.Contains(got.Error(), "123456") || job.FieldOf(got) != "params/pin" {
+		t.Errorf("%v, about %s", got, job.FieldOf(got))
+	}
+	k.Secret = nil
+	if got := k.refuse(k.undecoded(err)); !strings.Contains(got.Error(), "number 123456") {
+		t.Errorf("without secrets: %v", got)
 	}
 }

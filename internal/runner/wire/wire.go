@@ -191,7 +191,6 @@ const (
 	SaysResult   = "X_QUEUEMGR_RESULT" // JSON
 	SaysError    = "X_QUEUEMGR_ERROR"
 	SaysRetry    = "X_QUEUEMGR_RETRY" // "never" or seconds
-	SaysAlive    = "WATCHDOG"
 )
 
 // Files in Start.Dir.
