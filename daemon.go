@@ -215,8 +215,8 @@ func (d *daemon) readSettings() (engine.Settings, job.Reloaded, error) {
 		d.log.Error("open the log anew", "error", err)
 		return engine.Settings{}, job.Reloaded{}, err
 	}
-	d.reloadTypes()
 	what := d.now.Swap(c).Compare(c)
+	what.Types, what.Problems = d.reloadTypes()
 	what.Restart = d.c.Compare(c).Restart // what is in force is what the daemon began with
 	d.level.Set(c.LogLevel)
 	d.web.reload()

@@ -27,17 +27,16 @@ func (d *daemon) openTypes() error {
 	return nil
 }
 
-// reloadTypes reads types_dir again and logs what is different.
-func (d *daemon) reloadTypes() {
-	if d.types == nil {
-		return
-	}
-	for _, what := range d.types.Reload() {
+// reloadTypes reads types_dir again, logs what is different and returns it, and what is wrong with it.
+func (d *daemon) reloadTypes() (different, problems []string) {
+	different, problems = d.types.Reload(), d.types.Problems()
+	for _, what := range different {
 		d.log.Info("job types read again", "what", what)
 	}
-	for _, p := range d.types.Problems() {
+	for _, p := range problems {
 		d.log.Error("job types can't be used", "problem", p)
 	}
+	return different, problems
 }
 
 // typesProblem is what the status says of types_dir, "" when all is well.

@@ -156,6 +156,10 @@ type DaemonService interface {
 type Reloaded struct {
 	Changed []SettingChange `json:"changed"` // in force now
 	Restart []SettingChange `json:"restart"` // in force when the daemon is started again
+	// Types tells in words which job types are new, changed or gone; Problems which of types_dir can't be
+	// used, with file and line.
+	Types    []string `json:"types,omitempty"`
+	Problems []string `json:"problems,omitempty"`
 }
 
 // SettingChange is a setting before and after, as `config show` has it.

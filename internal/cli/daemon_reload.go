@@ -37,7 +37,7 @@ func runDaemonReload(ctx context.Context, a *app, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(what)
 	}
-	if len(what.Changed)+len(what.Restart) == 0 {
+	if len(what.Changed)+len(what.Restart)+len(what.Types)+len(what.Problems) == 0 {
 		return a.print("settings read again: nothing has changed\n")
 	}
 	for _, c := range what.Changed {
@@ -47,6 +47,16 @@ func runDaemonReload(ctx context.Context, a *app, asJSON bool) error {
 	}
 	for _, c := range what.Restart {
 		if err := a.print("%s: %s after a restart (queuemgr service restart), now %s\n", c.Key, settingText(c.New), settingText(c.Old)); err != nil {
+			return err
+		}
+	}
+	for _, t := range what.Types {
+		if err := a.print("job types: %s\n", printable(t)); err != nil {
+			return err
+		}
+	}
+	for _, p := range what.Problems {
+		if err := a.print("problem: %s\n", printable(p)); err != nil {
 			return err
 		}
 	}

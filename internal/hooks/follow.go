@@ -190,13 +190,11 @@ func (s *settings) deliveries(all []store.Delivery, c *job.Change) ([]store.Deli
 	if err != nil || len(events) == 0 {
 		return all, err
 	}
-	shown := *j
-	shown.Hooks = nil // they are no matter of others' hooks
-	doc, err := store.PlainJSON(&shown)
-	if err != nil {
-		return nil, fmt.Errorf("encode job %d: %w", j.ID, err)
-	}
 	for _, e := range events {
+		doc, err := store.PlainJSON(asItWas(j, e))
+		if err != nil {
+			return nil, fmt.Errorf("encode job %d: %w", j.ID, err)
+		}
 		add := func(hook, receiver string, of *job.Hook) {
 			all = append(all, store.Delivery{Delivery: job.Delivery{JobID: j.ID, Attempt: e.attempt, Event: e.kind, Seq: c.Seq, Hook: hook, Receiver: receiver},
 				Doc: store.DeliveryDoc{Hook: of, At: e.at, Job: doc}})
@@ -221,6 +219,20 @@ func (s *settings) deliveries(all []store.Delivery, c *job.Change) ([]store.Deli
 		}
 	}
 	return all, nil
+}
+
+// asItWas returns the job as hooks are shown it: without its own hooks, which are no matter of others,
+// and where its start and its end are one change, at its start without what came of it.
+func asItWas(j *job.Job, e event) *job.Job {
+	shown := *j
+	shown.Hooks = nil
+	if e.kind == job.HookStart && !j.State.Live() {
+		shown.State, shown.Attempt, shown.StartedAt = job.Running, e.attempt, e.at
+		shown.Reason, shown.ExitCode, shown.Signal, shown.Error = "", nil, 0, ""
+		shown.FinishedAt, shown.Usage = time.Time{}, nil
+		shown.Progress, shown.StatusText, shown.Result, shown.Notes = nil, "", nil, nil
+	}
+	return &shown
 }
 
 // event is what happened to a job.

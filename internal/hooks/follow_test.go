@@ -85,6 +85,29 @@ func TestEvents(t *testing.T) {
 	want("the deleted one after all", done, events(done, 4), "start", "success", "start", "success")
 }
 
+// TestStartTellsOfNoEnd has jobs whose start and end are one change: a start is told as it was.
+func TestStartTellsOfNoEnd(t *testing.T) {
+	r := receive(t, "")
+	w := open(t, func(o *hooks.Options) { o.Hooks = []hooks.Configured{onAll(r.url())} })
+	for range 20 {
+		w.over(w.add("exit 3"), 2)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	starts := 0
+	for _, p := range r.posts {
+		if p.event != string(job.HookStart) {
+			continue
+		}
+		if starts++; p.state != job.Running || bytes.Contains(p.text, []byte("exit_code")) || bytes.Contains(p.text, []byte("finished_at")) || !bytes.Contains(p.text, []byte("started_at")) {
+			t.Errorf("a start tells %s", p.text)
+		}
+	}
+	if starts != 20 {
+		t.Errorf("%d starts were told", starts)
+	}
+}
+
 // TestNewHook is told of what happens from when it is there.
 func TestNewHook(t *testing.T) {
 	r := receive(t, "")

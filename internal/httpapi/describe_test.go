@@ -228,7 +228,7 @@ var fieldAbout = map[string]string{
 	"JobSpec.success_codes": "Exit codes besides 0 that count as completed; none is as its type says.", "JobSpec.type": "None is command or shell, whichever is given; else the name of a job type.",
 	"TypeList.types": "By name.", "Type.name": "What `type` of a job is.", "Type.description": "For people.", "Type.source": "`built in`, `program`, or the path of its file in types.d.",
 	"Type.schema": "JSON Schema (2020-12) of params; absent for command and shell.", "Type.example": "Params that the schema accepts.", "Type.secret": "Params that are shown nowhere.",
-	"Type.command": "The template that params are placed in, of a type in types.d.", "Type.queue": "Of its jobs unless they say otherwise.", "Type.hooks": "Who is told of the events of its jobs.", "Type.problem": "Why no job of it can be added now.",
+	"Type.command": "The template that params are placed in, of a type in types.d.", "Type.queue": "Of its jobs unless they say otherwise.", "Type.hooks": "Who is told of the events of its jobs.", "Reloaded.types": "Which job types are new, changed or gone, in words.", "Reloaded.problems": "What of types_dir can't be used, with file and line.", "Type.problem": "Why no job of it can be added now.",
 	"Job.hooks": "Who is told of its events, beside the hooks of settings and type.", "JobSpec.hooks": "Who is told of its events, beside the hooks of settings and type; up to 8.",
 	".on": "Events: start is an attempt's, the others come once, when no further attempt follows.", "Hook.command": "Run as the job is, with the job as JSON on its standard input.",
 	"Hook.url":       "Gets a POST with the job as JSON, unsigned; http or https, no user in it. All who see the job see it.",

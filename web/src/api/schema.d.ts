@@ -1652,8 +1652,12 @@ export interface components {
         Reloaded: {
             /** @description In force now. */
             changed: components["schemas"]["SettingChange"][];
+            /** @description What of types_dir can't be used, with file and line. */
+            problems?: string[];
             /** @description In force when the daemon is started again. */
             restart: components["schemas"]["SettingChange"][];
+            /** @description Which job types are new, changed or gone, in words. */
+            types?: string[];
         };
         /** @description The process that owns the jobs' processes. */
         RunnerStatus: {
