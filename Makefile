@@ -83,7 +83,7 @@ check-generated: ## fail when a generated file is stale
 
 .PHONY: unit
 unit: ## package tests, with the race detector
-	$(TESTRUN) -race -timeout 5m $(UNIT_PKGS)
+	$(TESTRUN) -race -timeout 10m $(UNIT_PKGS)
 
 .PHONY: e2e
 e2e: ## end-to-end tests of the built binaries, short forms
