@@ -28,6 +28,13 @@ func TestProtocolModel(t *testing.T) {
 	if err := flag.Set("rapid.steps", "200"); err != nil {
 		t.Fatal(err)
 	}
+	asked := os.Getenv("QUEUEMGR_CHAOS") != "" // rapid's own 100 then, or as many as -rapid.checks says
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+	if !asked {
+		if err := flag.Set("rapid.checks", "40"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "world")
 		if err != nil {
